@@ -1,0 +1,34 @@
+//! `evcore` is an event loop that you own, with segmented byte buffers and buffered sockets on top
+//! of it: what libevent has given to C programs, for Rust.
+//!
+//! The modules stand in layers and an import never points up:
+//! [`util`], [`error`] → [`backend`] → [`base`] → [`buffer`] → [`bufferevent`] → [`listener`].
+//!
+//! | libevent | here |
+//! |---|---|
+//! | `event_base` | [`EventBase`] |
+//! | `event` | [`Event`] |
+//! | `evbuffer` | [`EvBuffer`] |
+//! | `bufferevent` | [`BufferEvent`] |
+//! | `evconnlistener` | [`ConnListener`] |
+
+pub mod backend;
+pub mod base;
+#[cfg(feature = "buffer")]
+pub mod buffer;
+#[cfg(feature = "bufferevent")]
+pub mod bufferevent;
+pub mod error;
+#[cfg(feature = "listener")]
+pub mod listener;
+mod sys;
+pub mod util;
+
+pub use base::{BaseHandle, Event, EventBase, EventConfig, EventFlags, LoopExit, LoopFlags};
+#[cfg(feature = "buffer")]
+pub use buffer::EvBuffer;
+#[cfg(feature = "bufferevent")]
+pub use bufferevent::BufferEvent;
+pub use error::{Error, Result};
+#[cfg(feature = "listener")]
+pub use listener::ConnListener;
