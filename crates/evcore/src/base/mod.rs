@@ -1,1 +1,393 @@
-//! (in the making)
+//! The loop: an [`EventBase`] and the [`Event`]s that it waits for.
+//!
+//! A base belongs to one thread. What other threads need of it goes through a [`BaseHandle`].
+//! Callbacks are closures and may do anything, from freeing their own event to dropping the base:
+//! none of the base's own data is borrowed while one runs, and events are reached by number and
+//! generation, so that one freed meanwhile gives an error and never another event's data.
+//!
+//! One turn of the loop waits once, in one system call; makes the events active whose descriptors
+//! are ready, whose signals came or whose time is over; and runs the callbacks of the most urgent
+//! priority that has any. An event that becomes active again in the turn in which it ran waits for
+//! the next, so that no callback can keep the loop from looking at the descriptors.
+
+mod config;
+mod event;
+mod handle;
+mod iomap;
+mod queue;
+mod run;
+mod signal;
+mod slot;
+mod state;
+mod timer;
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+pub use config::{EventConfig, MAX_PRIORITIES};
+pub use event::{Event, EventFlags, EventId, NO_FD};
+pub use handle::BaseHandle;
+pub use run::{LoopExit, LoopFlags};
+pub use signal::{SignalSink, SignalSource};
+
+use crate::backend::{self, Backend, Features, RawFd, Ready};
+use crate::error::{Error, Result};
+use event::EventCallback;
+use handle::Shared;
+use run::Control;
+use state::State;
+
+/// A loop and the events on it (`struct event_base`). A clone is another handle on the same loop.
+///
+/// Dropping the last handle frees the base. An event's callback that holds a handle on its own base
+/// keeps it alive until [`free`](EventBase::free) or the event's end; hold a handle got from
+/// [`Event::base`] instead.
+#[doc(alias = "event_base")]
+#[derive(Clone)]
+pub struct EventBase {
+    inner: Rc<Inner>,
+}
+
+pub(crate) struct Inner {
+    state: RefCell<State>,
+    config: EventConfig,
+    shared: Arc<Shared>,
+    control: Control,
+    /// What the last wait found; kept for its memory.
+    ready: RefCell<Vec<Ready>>,
+    /// The turn's time in nanoseconds; 0 until somebody asks.
+    now: Cell<u64>,
+    wall: Cell<Option<SystemTime>>,
+    freed: Cell<bool>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventBase").field("freed", &self.freed.get()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for EventBase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl EventBase {
+    /// Makes a base with the best method that the platform has (`event_base_new`).
+    ///
+    /// # Errors
+    /// [`Error::Os`] when the kernel has no room for it, [`Error::Unsupported`] when the
+    /// environment forbids every method.
+    #[doc(alias = "event_base_new")]
+    pub fn new() -> Result<Self> {
+        Self::with_config(&EventConfig::new())
+    }
+
+    /// Makes a base as `config` asks (`event_base_new_with_config`).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when no method meets the configuration, [`Error::InvalidArgument`]
+    /// for a number of priorities that cannot be, [`Error::Os`].
+    #[doc(alias = "event_base_new_with_config")]
+    pub fn with_config(config: &EventConfig) -> Result<Self> {
+        let backend = open_backend("EventBase::with_config", config)?;
+        Self::with_backend(config, backend)
+    }
+
+    /// Makes a base on a backend of the caller's, for hosts that have a loop of their own.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a number of priorities that cannot be.
+    pub fn with_backend(config: &EventConfig, backend: Box<dyn Backend>) -> Result<Self> {
+        config::check_priorities("EventBase::with_backend", config.priorities)?;
+        let shared = Shared::new(backend.waker());
+        let inner = Inner {
+            state: RefCell::new(State::new(config, backend)),
+            config: config.clone(),
+            shared,
+            control: Control::default(),
+            ready: RefCell::default(),
+            now: Cell::new(0),
+            wall: Cell::new(None),
+            freed: Cell::new(false),
+        };
+        Ok(Self { inner: Rc::new(inner) })
+    }
+
+    /// Opens the backend that `config` asks for, as [`with_config`](EventBase::with_config) does,
+    /// for use with [`replace_backend`](EventBase::replace_backend).
+    ///
+    /// # Errors
+    /// As [`with_config`](EventBase::with_config).
+    pub fn open_backend(config: &EventConfig) -> Result<Box<dyn Backend>> {
+        open_backend("EventBase::open_backend", config)
+    }
+
+    /// Puts the loop on another backend, which is told all that is watched, and returns the old one.
+    ///
+    /// # Errors
+    /// [`Error::LoopRunning`] in a callback; [`Error::Os`] when the new backend refuses a
+    /// descriptor, in which case the old one stays; [`Error::Freed`].
+    pub fn replace_backend(&self, backend: Box<dyn Backend>) -> Result<Box<dyn Backend>> {
+        const CALL: &str = "EventBase::replace_backend";
+        self.check_alive(CALL)?;
+        if self.is_running() {
+            return Err(Error::LoopRunning { call: CALL });
+        }
+        let waker = backend.waker();
+        let mut state = self.inner.state.borrow_mut();
+        let old = state.replace_backend(backend).map_err(|source| Error::os(CALL, source))?;
+        self.inner.shared.set_waker(Some(waker));
+        Ok(old)
+    }
+
+    /// Catches signals through another source from now on, for hosts that have one of their own.
+    ///
+    /// # Errors
+    /// [`Error::Os`] when the source refuses a signal that is watched, [`Error::Freed`].
+    pub fn set_signal_source(&self, source: Box<dyn SignalSource>) -> Result<()> {
+        const CALL: &str = "EventBase::set_signal_source";
+        self.check_alive(CALL)?;
+        let mut state = self.inner.state.borrow_mut();
+        let waker = state.backend.waker();
+        state.signals.rewatch(Some(source), waker).map_err(|source| Error::os(CALL, source))
+    }
+
+    /// The methods that this build has for this platform, the preferred one first
+    /// (`event_get_supported_methods`).
+    #[doc(alias = "event_get_supported_methods")]
+    pub fn supported_methods() -> &'static [&'static str] {
+        backend::supported_methods()
+    }
+
+    /// The method in use (`event_base_get_method`).
+    #[doc(alias = "event_base_get_method")]
+    pub fn method(&self) -> &'static str {
+        self.inner.state.borrow().backend.name()
+    }
+
+    /// What the method in use can do (`event_base_get_features`).
+    #[doc(alias = "event_base_get_features")]
+    pub fn features(&self) -> Features {
+        self.inner.state.borrow().backend.features()
+    }
+
+    /// A descriptor that is readable when a wait would not block, where the method has one, so that
+    /// the base can be nested in another loop.
+    pub fn poll_fd(&self) -> Option<RawFd> {
+        self.inner.state.borrow().backend.poll_fd()
+    }
+
+    /// Sets the number of priorities, 1 to [`MAX_PRIORITIES`]; 0 is the most urgent
+    /// (`event_base_priority_init`). Events of priorities that are no more get the last one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for another number or while events are active, [`Error::Freed`].
+    #[doc(alias = "event_base_priority_init")]
+    pub fn priority_init(&self, priorities: usize) -> Result<()> {
+        const CALL: &str = "EventBase::priority_init";
+        self.check_alive(CALL)?;
+        config::check_priorities(CALL, priorities)?;
+        if self.inner.state.borrow_mut().set_priorities(priorities) {
+            return Ok(());
+        }
+        Err(Error::invalid(CALL, "events are active; set the priorities before the loop runs"))
+    }
+
+    /// The number of priorities (`event_base_get_npriorities`).
+    #[doc(alias = "event_base_get_npriorities")]
+    pub fn priorities(&self) -> usize {
+        self.inner.state.borrow().priorities()
+    }
+
+    /// How many events are pending or active (`event_base_get_num_events`). With none of them, the
+    /// loop has nothing to wait for.
+    #[doc(alias = "event_base_get_num_events")]
+    pub fn event_count(&self) -> usize {
+        self.inner.state.borrow().slots.busy
+    }
+
+    /// Runs `callback` once, when the descriptor is ready as `flags` say or the timeout has passed
+    /// (`event_base_once`). It cannot be taken back.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for [`EventFlags::SIGNAL`] or [`EventFlags::PERSIST`], and as
+    /// [`Event::new`] and [`Event::add`].
+    #[doc(alias = "event_base_once")]
+    pub fn once(
+        &self,
+        fd: RawFd,
+        flags: EventFlags,
+        timeout: Option<Duration>,
+        callback: impl FnOnce(EventFlags) + 'static,
+    ) -> Result<()> {
+        const CALL: &str = "EventBase::once";
+        if flags.intersects(EventFlags::SIGNAL | EventFlags::PERSIST) {
+            return Err(Error::invalid(CALL, "neither signals nor persistent events go"));
+        }
+        let mut callback = Some(callback);
+        let run = move |event: &Event, fired| {
+            event.free();
+            if let Some(callback) = callback.take() {
+                callback(fired);
+            }
+        };
+        let event = self.inner.insert_event(CALL, fd, flags, Box::new(run))?;
+        let io = flags.intersects(EventFlags::IO);
+        event.add(if io { timeout } else { Some(timeout.unwrap_or_default()) })?;
+        // The event frees itself when it has run; this handle must not.
+        event.disown();
+        Ok(())
+    }
+
+    /// The time of this turn, read once; outside the loop, the time (`event_base_gettimeofday_cached`).
+    #[doc(alias = "event_base_gettimeofday_cached")]
+    pub fn cached_time(&self) -> SystemTime {
+        let cached = self.inner.wall.get().filter(|_| self.is_running());
+        let time = cached.unwrap_or_else(SystemTime::now);
+        self.inner.wall.set((!self.inner.config.no_cache_time).then_some(time));
+        time
+    }
+
+    /// Reads the clock anew for the rest of this turn (`event_base_update_cache_time`).
+    #[doc(alias = "event_base_update_cache_time")]
+    pub fn update_cache_time(&self) {
+        self.inner.forget_time();
+    }
+
+    /// A handle for other threads.
+    pub fn handle(&self) -> BaseHandle {
+        BaseHandle::new(self.inner.shared.clone())
+    }
+
+    /// Frees all events and their callbacks and ends the loop (`event_base_free`). Every later call
+    /// on the base or its events errs with [`Error::Freed`]. May be called in a callback.
+    #[doc(alias = "event_base_free")]
+    pub fn free(&self) {
+        if self.inner.freed.replace(true) {
+            return;
+        }
+        self.inner.shared.set_waker(None);
+        let callbacks = self.inner.state.borrow_mut().clear();
+        drop(callbacks);
+    }
+
+    /// Whether [`free`](EventBase::free) was called.
+    pub fn is_freed(&self) -> bool {
+        self.inner.freed.get()
+    }
+
+    /// The turn's time in nanoseconds of the monotonic clock.
+    #[cfg(feature = "bufferevent")]
+    pub(crate) fn now(&self) -> u64 {
+        self.inner.now()
+    }
+
+    fn from_inner(inner: Rc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    fn check_alive(&self, call: &'static str) -> Result<()> {
+        if self.inner.freed.get() {
+            return Err(Error::Freed { call });
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn insert_event(
+        self: &Rc<Self>,
+        call: &'static str,
+        fd: RawFd,
+        flags: EventFlags,
+        callback: EventCallback,
+    ) -> Result<Event> {
+        if self.freed.get() {
+            return Err(Error::Freed { call });
+        }
+        let mut state = self.state.borrow_mut();
+        if flags.contains(EventFlags::SIGNAL) {
+            if flags.intersects(EventFlags::IO) {
+                return Err(Error::invalid(call, "an event waits for a signal or a descriptor"));
+            }
+            if !usize::try_from(fd).is_ok_and(|fd| (1..signal::SIGNALS).contains(&fd)) {
+                return Err(Error::invalid(call, format!("{fd} is no signal's number")));
+            }
+        } else if flags.intersects(EventFlags::IO) {
+            // On Windows the value that stands for none is the largest.
+            #[cfg(unix)]
+            let none = fd < 0;
+            #[cfg(windows)]
+            let none = fd == NO_FD;
+            if none {
+                return Err(Error::invalid(call, format!("{fd} is not a descriptor")));
+            }
+            if flags.contains(EventFlags::ET) && !state.backend.features().contains(Features::ET) {
+                let method = state.backend.name();
+                let what = format!("the method {method} has no edge-triggered events");
+                return Err(Error::Unsupported { call, what });
+            }
+        }
+        let id = state.insert(fd, flags, callback);
+        Ok(Event::handle(self.weak(), id, true))
+    }
+
+    fn weak(self: &Rc<Self>) -> Weak<Self> {
+        Rc::downgrade(self)
+    }
+
+    /// The turn's time, read when first asked for.
+    fn now(&self) -> u64 {
+        let cached = self.now.get();
+        if cached != 0 && self.control.running.get() {
+            return cached;
+        }
+        let now = crate::util::time::now_ns();
+        if !self.config.no_cache_time {
+            self.now.set(now);
+        }
+        now
+    }
+
+    fn forget_time(&self) {
+        self.now.set(0);
+        self.wall.set(None);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.set_waker(None);
+    }
+}
+
+/// Opens the most preferred method that meets `config` and works here.
+fn open_backend(call: &'static str, config: &EventConfig) -> Result<Box<dyn Backend>> {
+    let forbidden = |name: &str| {
+        config.avoid.iter().any(|avoided| avoided == name)
+            || config.method.as_deref().is_some_and(|wanted| wanted != name)
+            || !config.ignore_env
+                && std::env::var_os(format!("EVENT_NO{}", name.to_uppercase())).is_some()
+    };
+    let mut failure = None;
+    for &name in backend::supported_methods() {
+        let able = backend::features_of(name).is_some_and(|able| able.contains(config.require));
+        if forbidden(name) || !able {
+            continue;
+        }
+        match backend::open(name) {
+            Some(Ok(backend)) => return Ok(backend),
+            Some(Err(source)) => failure = failure.or(Some(Error::os(call, source))),
+            None => {}
+        }
+    }
+    Err(failure.unwrap_or_else(|| {
+        let known = backend::supported_methods().join(", ");
+        let what = format!("no method meets the configuration; this build has {known}");
+        Error::Unsupported { call, what }
+    }))
+}

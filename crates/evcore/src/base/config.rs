@@ -1,0 +1,121 @@
+//! How a base is made.
+
+use std::time::Duration;
+
+use crate::backend::Features;
+use crate::error::{Error, Result};
+
+/// The most priorities that a base can have (`EVENT_MAX_PRIORITIES`).
+pub const MAX_PRIORITIES: usize = 256;
+
+/// What a new base must or must not be (`struct event_config`).
+///
+/// ```
+/// use evcore::{EventBase, EventConfig};
+///
+/// let base = EventBase::with_config(EventConfig::new().avoid_method("mio").priorities(3))?;
+/// assert_ne!(base.method(), "mio");
+/// assert_eq!(base.priorities(), 3);
+/// # Ok::<(), evcore::Error>(())
+/// ```
+#[doc(alias = "event_config")]
+#[derive(Clone, Debug)]
+pub struct EventConfig {
+    pub(super) avoid: Vec<String>,
+    pub(super) method: Option<String>,
+    pub(super) require: Features,
+    pub(super) ignore_env: bool,
+    pub(super) no_cache_time: bool,
+    pub(super) max_dispatch_interval: Option<Duration>,
+    pub(super) max_dispatch_callbacks: usize,
+    pub(super) limit_from_priority: usize,
+    pub(super) priorities: usize,
+}
+
+impl Default for EventConfig {
+    fn default() -> Self {
+        Self {
+            avoid: Vec::new(),
+            method: None,
+            require: Features::empty(),
+            ignore_env: false,
+            no_cache_time: false,
+            max_dispatch_interval: None,
+            max_dispatch_callbacks: usize::MAX,
+            limit_from_priority: 0,
+            priorities: 1,
+        }
+    }
+}
+
+impl EventConfig {
+    /// A configuration that takes the best method there is (`event_config_new`).
+    #[doc(alias = "event_config_new")]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Never uses this method (`event_config_avoid_method`).
+    #[doc(alias = "event_config_avoid_method")]
+    pub fn avoid_method(&mut self, method: &str) -> &mut Self {
+        self.avoid.push(method.to_owned());
+        self
+    }
+
+    /// Uses exactly this method, or none.
+    pub fn method(&mut self, method: &str) -> &mut Self {
+        self.method = Some(method.to_owned());
+        self
+    }
+
+    /// Takes only a method that can do all of this (`event_config_require_features`).
+    #[doc(alias = "event_config_require_features")]
+    pub fn require_features(&mut self, features: Features) -> &mut Self {
+        self.require |= features;
+        self
+    }
+
+    /// Does not look at the `EVENT_NO…` environment variables (`EVENT_BASE_FLAG_IGNORE_ENV`).
+    #[doc(alias = "EVENT_BASE_FLAG_IGNORE_ENV")]
+    pub fn ignore_env(&mut self, ignore: bool) -> &mut Self {
+        self.ignore_env = ignore;
+        self
+    }
+
+    /// Reads the clock whenever the time is asked for, not once a turn
+    /// (`EVENT_BASE_FLAG_NO_CACHE_TIME`).
+    #[doc(alias = "EVENT_BASE_FLAG_NO_CACHE_TIME")]
+    pub fn no_cache_time(&mut self, no_cache: bool) -> &mut Self {
+        self.no_cache_time = no_cache;
+        self
+    }
+
+    /// Looks for more urgent events after this time or this many callbacks, once events of
+    /// `min_priority` or less urgent ones run (`event_config_set_max_dispatch_interval`).
+    #[doc(alias = "event_config_set_max_dispatch_interval")]
+    pub fn max_dispatch(
+        &mut self,
+        interval: Option<Duration>,
+        callbacks: Option<usize>,
+        min_priority: usize,
+    ) -> &mut Self {
+        self.max_dispatch_interval = interval;
+        self.max_dispatch_callbacks = callbacks.unwrap_or(usize::MAX).max(1);
+        self.limit_from_priority = min_priority;
+        self
+    }
+
+    /// How many priorities there are, 1 to [`MAX_PRIORITIES`] (`event_base_priority_init`).
+    #[doc(alias = "event_base_priority_init")]
+    pub fn priorities(&mut self, priorities: usize) -> &mut Self {
+        self.priorities = priorities;
+        self
+    }
+}
+
+pub(super) fn check_priorities(call: &'static str, priorities: usize) -> Result<()> {
+    if (1..=MAX_PRIORITIES).contains(&priorities) {
+        return Ok(());
+    }
+    Err(Error::invalid(call, format!("{priorities} priorities asked for; 1 to {MAX_PRIORITIES} go")))
+}

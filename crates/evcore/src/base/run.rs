@@ -1,0 +1,341 @@
+//! Running the loop and ending it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::util::time::now_ns;
+
+use super::event::{Event, EventCallback, EventFlags, EventId};
+use super::handle::Post;
+use super::{EventBase, Inner};
+
+bitflags::bitflags! {
+    /// How to run the loop (`EVLOOP_…`).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct LoopFlags: u32 {
+        /// Wait until events become active, run them, and return (`EVLOOP_ONCE`).
+        const ONCE = 1;
+        /// Run what is active or ready and return, without waiting (`EVLOOP_NONBLOCK`). Together
+        /// with [`ONCE`](LoopFlags::ONCE): exactly one turn, what a host loop wants.
+        const NONBLOCK = 2;
+        /// Wait on with no events pending, for those that another thread may bring
+        /// (`EVLOOP_NO_EXIT_ON_EMPTY`).
+        const NO_EXIT_ON_EMPTY = 4;
+    }
+}
+
+/// Why the loop returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LoopExit {
+    /// No event is pending or active, or the base was freed (1 of `event_base_loop`).
+    NoEvents,
+    /// [`EventBase::loop_exit`] was called.
+    Exit,
+    /// [`EventBase::loop_break`] was called.
+    Break,
+    /// The flags asked for no more.
+    Done,
+}
+
+/// What was asked of the loop while it runs.
+pub(super) struct Control {
+    pub(super) running: Cell<bool>,
+    break_asked: Cell<bool>,
+    continue_asked: Cell<bool>,
+    /// When to exit, in nanoseconds of the monotonic clock; `u64::MAX` for never.
+    exit_at: Cell<u64>,
+    got_exit: Cell<bool>,
+    got_break: Cell<bool>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            running: Cell::new(false),
+            break_asked: Cell::new(false),
+            continue_asked: Cell::new(false),
+            exit_at: Cell::new(u64::MAX),
+            got_exit: Cell::new(false),
+            got_break: Cell::new(false),
+        }
+    }
+}
+
+impl EventBase {
+    /// Runs the loop until no event is pending, or it is told to end (`event_base_dispatch`).
+    ///
+    /// # Errors
+    /// As [`run_loop`](EventBase::run_loop).
+    #[doc(alias = "event_base_dispatch")]
+    pub fn dispatch(&self) -> Result<LoopExit> {
+        self.run_loop(LoopFlags::empty())
+    }
+
+    /// Runs the loop as `flags` say (`event_base_loop`).
+    ///
+    /// # Errors
+    /// [`Error::LoopRunning`] in a callback of this base, [`Error::Freed`], [`Error::Os`] when the
+    /// kernel refuses to wait.
+    #[doc(alias = "event_base_loop")]
+    pub fn run_loop(&self, flags: LoopFlags) -> Result<LoopExit> {
+        // The loop's own handle: callbacks may drop all the others.
+        let inner = self.inner.clone();
+        inner.run(flags)
+    }
+
+    /// Ends the loop when the events that are active have run, or those that are when `after` has
+    /// passed (`event_base_loopexit`). A loop that does not run ends after its next turn.
+    ///
+    /// # Errors
+    /// [`Error::Freed`].
+    #[doc(alias = "event_base_loopexit")]
+    pub fn loop_exit(&self, after: Option<Duration>) -> Result<()> {
+        self.check_alive("EventBase::loop_exit")?;
+        let at = after.map_or(0, |after| {
+            let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+            now_ns().saturating_add(after).min(u64::MAX - 1)
+        });
+        self.inner.control.exit_at.set(at.min(self.inner.control.exit_at.get()));
+        Ok(())
+    }
+
+    /// Ends the loop after the callback that is running (`event_base_loopbreak`). Does nothing when
+    /// the loop does not run.
+    #[doc(alias = "event_base_loopbreak")]
+    pub fn loop_break(&self) {
+        if self.is_running() {
+            self.inner.control.break_asked.set(true);
+        }
+    }
+
+    /// Looks for ready events anew after the callback that is running, before others that are
+    /// active (`event_base_loopcontinue`).
+    #[doc(alias = "event_base_loopcontinue")]
+    pub fn loop_continue(&self) {
+        if self.is_running() {
+            self.inner.control.continue_asked.set(true);
+        }
+    }
+
+    /// Whether the loop ended last because of [`loop_exit`](EventBase::loop_exit)
+    /// (`event_base_got_exit`).
+    #[doc(alias = "event_base_got_exit")]
+    pub fn got_exit(&self) -> bool {
+        self.inner.control.got_exit.get()
+    }
+
+    /// Whether the loop ended last because of [`loop_break`](EventBase::loop_break)
+    /// (`event_base_got_break`).
+    #[doc(alias = "event_base_got_break")]
+    pub fn got_break(&self) -> bool {
+        self.inner.control.got_break.get()
+    }
+
+    /// Whether the loop is running: whether this is called in a callback.
+    pub fn is_running(&self) -> bool {
+        self.inner.control.running.get()
+    }
+
+    /// How long a wait may last before the loop has something to do: nothing while events are
+    /// active, `None` for ever. For hosts that wait in a loop of their own and then take a turn with
+    /// [`LoopFlags::NONBLOCK`] and [`LoopFlags::ONCE`].
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.inner.timeout()
+    }
+}
+
+impl Inner {
+    fn run(self: &Rc<Self>, flags: LoopFlags) -> Result<LoopExit> {
+        const CALL: &str = "EventBase::run_loop";
+        if self.freed.get() {
+            return Err(Error::Freed { call: CALL });
+        }
+        if self.control.running.replace(true) {
+            return Err(Error::LoopRunning { call: CALL });
+        }
+        let _running = RunningLoop(self);
+        self.control.break_asked.set(false);
+        self.control.got_exit.set(false);
+        self.control.got_break.set(false);
+        loop {
+            let was_active = self.is_active();
+            if !was_active && !flags.contains(LoopFlags::NO_EXIT_ON_EMPTY) && self.is_empty() {
+                return Ok(LoopExit::NoEvents);
+            }
+            self.control.continue_asked.set(false);
+            let wait = if flags.contains(LoopFlags::NONBLOCK) {
+                Some(Duration::ZERO)
+            } else {
+                self.timeout()
+            };
+            self.wait(wait).map_err(|source| Error::os(CALL, source))?;
+            self.run_posts();
+            let ran = if self.control.break_asked.get() { 0 } else { self.run_active() };
+            if let Some(exit) = self.ended() {
+                return Ok(exit);
+            }
+            let idle = !self.is_active();
+            if flags.contains(LoopFlags::NONBLOCK)
+                && (flags.contains(LoopFlags::ONCE) || (idle && ran == 0))
+                || flags.contains(LoopFlags::ONCE) && idle && ran > 0
+            {
+                return Ok(LoopExit::Done);
+            }
+        }
+    }
+
+    fn is_active(&self) -> bool {
+        self.state.borrow().is_active() || self.shared.has_posts()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.state.borrow().slots.busy == 0 && self.control.exit_at.get() == u64::MAX
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if self.is_active() {
+            return Some(Duration::ZERO);
+        }
+        let next = self.state.borrow().timers.next_deadline().unwrap_or(u64::MAX);
+        let next = next.min(self.control.exit_at.get());
+        (next != u64::MAX).then(|| Duration::from_nanos(next.saturating_sub(now_ns())))
+    }
+
+    /// Waits and makes active what the wait found.
+    fn wait(&self, timeout: Option<Duration>) -> std::io::Result<()> {
+        let mut ready = self.ready.borrow_mut();
+        let mut state = self.state.borrow_mut();
+        state.begin_turn();
+        state.backend.wait(timeout, &mut ready)?;
+        self.forget_time();
+        state.activate_ready(&ready);
+        state.activate_signals();
+        if state.timers.next_deadline().is_some() {
+            state.activate_due(self.now());
+        }
+        Ok(())
+    }
+
+    fn run_posts(self: &Rc<Self>) {
+        for post in self.shared.take() {
+            if self.freed.get() {
+                return;
+            }
+            match post {
+                Post::Run(call) => call(&EventBase::from_inner(self.clone())),
+                Post::Activate(id, fired) => {
+                    let mut state = self.state.borrow_mut();
+                    if let Some(index) = state.slots.find(id) {
+                        state.activate(index, fired, 1);
+                    }
+                }
+                Post::Break => self.control.break_asked.set(true),
+                Post::Exit => self.control.exit_at.set(0),
+            }
+        }
+    }
+
+    /// Runs the callbacks of the most urgent priority that has active events; returns how many ran.
+    fn run_active(self: &Rc<Self>) -> usize {
+        let Some(priority) = self.state.borrow().most_urgent() else { return 0 };
+        let limited = priority >= self.config.limit_from_priority;
+        let most = if limited { self.config.max_dispatch_callbacks } else { usize::MAX };
+        let interval = self.config.max_dispatch_interval.filter(|_| limited);
+        let end = interval.map(|interval| now_ns().saturating_add(interval.as_nanos() as u64));
+        {
+            let mut state = self.state.borrow_mut();
+            state.running_priority = priority;
+            state.cut_in = false;
+        }
+        let mut ran = 0;
+        loop {
+            let running = self.state.borrow_mut().take_active(priority, || self.now());
+            let Some(running) = running else { break };
+            if let Some(callback) = running.callback {
+                self.call(running.id, callback, running.fired, running.calls);
+            }
+            ran += 1;
+            if self.control.break_asked.get()
+                || self.control.continue_asked.get()
+                || self.freed.get()
+                || self.state.borrow().cut_in
+                || ran >= most
+                || end.is_some_and(|end| now_ns() >= end)
+            {
+                break;
+            }
+        }
+        self.state.borrow_mut().running_priority = usize::MAX;
+        ran
+    }
+
+    fn call(
+        self: &Rc<Self>,
+        id: EventId,
+        callback: EventCallback,
+        fired: EventFlags,
+        calls: u16,
+    ) {
+        let mut guard = CallGuard { inner: self, id, callback: Some(callback) };
+        let event = Event::handle(self.weak(), id, false);
+        for call in 0..calls {
+            // A signal's callback runs as often as the signal came, unless it deletes its event.
+            let gone = call > 0 && event.pending(EventFlags::SIGNAL).is_empty();
+            if gone || self.control.break_asked.get() {
+                break;
+            }
+            if let Some(callback) = &mut guard.callback {
+                callback(&event, fired);
+            }
+        }
+    }
+
+    fn ended(&self) -> Option<LoopExit> {
+        if self.freed.get() {
+            return Some(LoopExit::NoEvents);
+        }
+        if self.control.break_asked.replace(false) {
+            self.control.got_break.set(true);
+            return Some(LoopExit::Break);
+        }
+        let exit_at = self.control.exit_at.get();
+        if exit_at != u64::MAX && (exit_at == 0 || exit_at <= now_ns()) {
+            self.control.exit_at.set(u64::MAX);
+            self.control.got_exit.set(true);
+            return Some(LoopExit::Exit);
+        }
+        None
+    }
+}
+
+/// Ends the running state however the loop is left, by a callback's panic too.
+struct RunningLoop<'a>(&'a Inner);
+
+impl Drop for RunningLoop<'_> {
+    fn drop(&mut self) {
+        self.0.control.running.set(false);
+        self.0.forget_time();
+    }
+}
+
+/// Puts a callback back in its slot when it has returned or panicked, unless its event is gone.
+struct CallGuard<'a> {
+    inner: &'a Inner,
+    id: EventId,
+    callback: Option<EventCallback>,
+}
+
+impl Drop for CallGuard<'_> {
+    fn drop(&mut self) {
+        {
+            let mut state = self.inner.state.borrow_mut();
+            if let Some(index) = state.slots.find(self.id) {
+                state.slots[index].callback = self.callback.take();
+            }
+        }
+        // Of an event that is gone, the callback is dropped here, with nothing borrowed.
+        self.callback = None;
+    }
+}

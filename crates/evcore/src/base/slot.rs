@@ -1,0 +1,176 @@
+//! Where events live: a slab of slots, each reached by number and generation, never by pointer.
+
+use crate::backend::RawFd;
+
+use super::event::{EventCallback, EventFlags, EventId};
+
+/// No slot: the end of a list.
+pub(super) const NONE: u32 = u32::MAX;
+
+bitflags::bitflags! {
+    /// Where an event stands at the moment.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(super) struct SlotState: u8 {
+        /// The slot holds an event.
+        const USED = 1;
+        /// Its descriptor or signal is watched.
+        const WATCHED = 2;
+        /// It has a deadline in the timer heap.
+        const TIMED = 4;
+        /// It waits in its priority's queue for its callback.
+        const ACTIVE = 8;
+        /// It waits for the next turn, since it ran in this one already.
+        const LATER = 16;
+    }
+}
+
+impl SlotState {
+    /// Pending or active, as a whole.
+    pub(super) const BUSY: Self =
+        Self::WATCHED.union(Self::TIMED).union(Self::ACTIVE).union(Self::LATER);
+}
+
+/// One event. It fills one cache line.
+pub(super) struct Slot {
+    pub(super) callback: Option<EventCallback>,
+    /// The timeout that a persistent event is given anew, in nanoseconds; 0 for none.
+    pub(super) interval: u64,
+    pub(super) generation: u32,
+    pub(super) fd: RawFd,
+    /// The next event on the same descriptor or signal; the next free slot while unused.
+    pub(super) next_watched: u32,
+    pub(super) previous_queued: u32,
+    pub(super) next_queued: u32,
+    /// The turn in which it was made or ran last.
+    pub(super) turn: u32,
+    pub(super) flags: EventFlags,
+    /// What it is active for.
+    pub(super) fired: EventFlags,
+    /// How often a signal came since the callback ran.
+    pub(super) calls: u16,
+    pub(super) priority: u8,
+    pub(super) state: SlotState,
+}
+
+/// All events of a base.
+#[derive(Default)]
+pub(super) struct Slots {
+    slots: Vec<Slot>,
+    /// Slots to use again, a list through `next_watched`; `None` when there are none.
+    free: Option<u32>,
+    /// Events that are pending or active.
+    pub(super) busy: usize,
+}
+
+impl Slots {
+    pub(super) fn insert(
+        &mut self,
+        fd: RawFd,
+        flags: EventFlags,
+        priority: u8,
+        turn: u32,
+        callback: EventCallback,
+    ) -> EventId {
+        let index = match self.free {
+            Some(index) => {
+                let next = self.slots[index as usize].next_watched;
+                self.free = (next != NONE).then_some(next);
+                index
+            }
+            None => {
+                self.slots.push(Slot {
+                    callback: None,
+                    interval: 0,
+                    generation: 1,
+                    fd,
+                    next_watched: NONE,
+                    previous_queued: NONE,
+                    next_queued: NONE,
+                    turn,
+                    flags,
+                    fired: EventFlags::empty(),
+                    calls: 0,
+                    priority,
+                    state: SlotState::empty(),
+                });
+                self.slots.len() as u32 - 1
+            }
+        };
+        let slot = &mut self.slots[index as usize];
+        slot.callback = Some(callback);
+        slot.interval = 0;
+        slot.fd = fd;
+        slot.flags = flags;
+        slot.fired = EventFlags::empty();
+        slot.calls = 0;
+        slot.priority = priority;
+        slot.turn = turn;
+        slot.next_watched = NONE;
+        slot.state = SlotState::USED;
+        EventId::new(index, slot.generation)
+    }
+
+    /// Frees a slot that is in no list any more. The callback is handed back, since dropping it may
+    /// run code of the user's, which must find the base unborrowed.
+    pub(super) fn remove(&mut self, index: u32) -> Option<EventCallback> {
+        let free = self.free.unwrap_or(NONE);
+        let slot = &mut self.slots[index as usize];
+        slot.generation = slot.generation.wrapping_add(1).max(1);
+        slot.state = SlotState::empty();
+        slot.next_watched = free;
+        let callback = slot.callback.take();
+        self.free = Some(index);
+        callback
+    }
+
+    /// The slot number of a live event.
+    pub(super) fn find(&self, id: EventId) -> Option<u32> {
+        let slot = self.slots.get(id.index() as usize)?;
+        (slot.generation == id.generation() && slot.state.contains(SlotState::USED))
+            .then(|| id.index())
+    }
+
+    pub(super) fn id(&self, index: u32) -> EventId {
+        EventId::new(index, self.slots[index as usize].generation)
+    }
+
+    /// Sets and clears bits of an event's state and keeps the count of busy events true.
+    pub(super) fn change(&mut self, index: u32, set: SlotState, clear: SlotState) {
+        let slot = &mut self.slots[index as usize];
+        let before = slot.state;
+        slot.state = (before - clear) | set;
+        match (before.intersects(SlotState::BUSY), slot.state.intersects(SlotState::BUSY)) {
+            (false, true) => self.busy += 1,
+            (true, false) => self.busy -= 1,
+            _ => {}
+        }
+    }
+
+    pub(super) fn indices(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.slots.len() as u32)
+            .filter(|&index| self.slots[index as usize].state.contains(SlotState::USED))
+    }
+}
+
+impl std::ops::Index<u32> for Slots {
+    type Output = Slot;
+
+    fn index(&self, index: u32) -> &Slot {
+        &self.slots[index as usize]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Slots {
+    fn index_mut(&mut self, index: u32) -> &mut Slot {
+        &mut self.slots[index as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_slot_fills_one_cache_line() {
+        assert!(std::mem::size_of::<super::Slot>() <= 64);
+    }
+}

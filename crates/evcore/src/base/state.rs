@@ -1,0 +1,341 @@
+//! What a base keeps while no callback runs, and the moves of an event from one state to another.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::{Backend, Features, Interest, RawFd, Ready, Wake};
+
+use super::config::EventConfig;
+use super::event::{EventCallback, EventFlags, EventId};
+use super::iomap::{self, IoMap};
+use super::queue::Queue;
+use super::signal::SignalMap;
+use super::slot::{SlotState, Slots, NONE};
+use super::timer::TimerHeap;
+
+/// An event whose callback is about to run.
+pub(super) struct Running {
+    pub(super) id: EventId,
+    pub(super) fired: EventFlags,
+    /// How often to call: once, or as often as the signal came.
+    pub(super) calls: u16,
+    pub(super) callback: Option<EventCallback>,
+}
+
+pub(super) struct State {
+    pub(super) backend: Box<dyn Backend>,
+    pub(super) slots: Slots,
+    pub(super) signals: SignalMap,
+    pub(super) timers: TimerHeap,
+    io: IoMap,
+    /// Active events, one queue a priority; 0 is the most urgent.
+    queues: Vec<Queue>,
+    /// Events that became active again in the turn in which they ran.
+    later: Queue,
+    active: usize,
+    pub(super) turn: u32,
+    /// The priority whose callbacks run; past the last one while none do.
+    pub(super) running_priority: usize,
+    /// An event more urgent than those that run has become active.
+    pub(super) cut_in: bool,
+}
+
+impl State {
+    pub(super) fn new(config: &EventConfig, backend: Box<dyn Backend>) -> Self {
+        Self {
+            backend,
+            slots: Slots::default(),
+            signals: SignalMap::new(),
+            timers: TimerHeap::default(),
+            io: IoMap::default(),
+            queues: vec![Queue::default(); config.priorities],
+            later: Queue::default(),
+            active: 0,
+            turn: 1,
+            running_priority: usize::MAX,
+            cut_in: false,
+        }
+    }
+
+    pub(super) fn priorities(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Changes the number of priorities; `false` while events are active.
+    pub(super) fn set_priorities(&mut self, priorities: usize) -> bool {
+        if self.active > 0 {
+            return false;
+        }
+        self.queues = vec![Queue::default(); priorities];
+        let last = priorities as u8 - 1;
+        let indices: Vec<u32> = self.slots.indices().collect();
+        for index in indices {
+            let slot = &mut self.slots[index];
+            slot.priority = slot.priority.min(last);
+        }
+        true
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.active > 0
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        fd: RawFd,
+        flags: EventFlags,
+        callback: EventCallback,
+    ) -> EventId {
+        let priority = (self.queues.len() / 2) as u8;
+        self.slots.insert(fd, flags, priority, self.turn, callback)
+    }
+
+    /// Makes an event pending: watches its descriptor or signal and, with `timeout` (the deadline
+    /// and the interval in nanoseconds), sets its timer.
+    pub(super) fn add(&mut self, index: u32, timeout: Option<(u64, u64)>) -> io::Result<()> {
+        let (flags, state) = (self.slots[index].flags, self.slots[index].state);
+        if !state.contains(SlotState::WATCHED) {
+            if flags.intersects(EventFlags::IO) {
+                self.io.add(&mut *self.backend, &mut self.slots, index)?;
+                self.slots.change(index, SlotState::WATCHED, SlotState::empty());
+            } else if flags.contains(EventFlags::SIGNAL) {
+                let (backend, signum) = (&self.backend, self.slots[index].fd as i32);
+                self.signals.add(|| backend.waker(), &mut self.slots, index, signum)?;
+                self.slots.change(index, SlotState::WATCHED, SlotState::empty());
+            }
+        }
+        if let Some((deadline, interval)) = timeout {
+            // A timeout that has fired but whose callback has not run is taken back: it starts anew.
+            if self.slots[index].fired.contains(EventFlags::TIMEOUT) {
+                self.deactivate(index);
+            }
+            let persists = flags.contains(EventFlags::PERSIST);
+            self.slots[index].interval = if persists { interval } else { 0 };
+            self.timers.set(index, deadline);
+            self.slots.change(index, SlotState::TIMED, SlotState::empty());
+        }
+        Ok(())
+    }
+
+    /// Makes an event neither pending nor active.
+    pub(super) fn del(&mut self, index: u32) -> io::Result<()> {
+        self.remove_timer(index);
+        self.deactivate(index);
+        if !self.slots[index].state.contains(SlotState::WATCHED) {
+            return Ok(());
+        }
+        self.slots.change(index, SlotState::empty(), SlotState::WATCHED);
+        if self.slots[index].flags.contains(EventFlags::SIGNAL) {
+            let signum = self.slots[index].fd as i32;
+            self.signals.remove(&mut self.slots, index, signum);
+            return Ok(());
+        }
+        self.io.remove(&mut *self.backend, &mut self.slots, index)
+    }
+
+    pub(super) fn remove_timer(&mut self, index: u32) {
+        self.slots[index].interval = 0;
+        if self.slots[index].state.contains(SlotState::TIMED) {
+            self.timers.remove(index);
+            self.slots.change(index, SlotState::empty(), SlotState::TIMED);
+        }
+    }
+
+    /// Frees an event, whatever it was doing.
+    pub(super) fn free(&mut self, index: u32) -> Option<EventCallback> {
+        // The kernel may have forgotten the descriptor already, which is no reason to keep it.
+        let _ = self.del(index);
+        self.slots.remove(index)
+    }
+
+    /// Queues an event's callback. One that ran in this turn already, or was made in it, waits for
+    /// the next, so that no callback can keep the loop from looking at the descriptors.
+    pub(super) fn activate(&mut self, index: u32, fired: EventFlags, calls: u16) {
+        let slot = &mut self.slots[index];
+        slot.fired |= fired;
+        slot.calls = slot.calls.saturating_add(calls).max(1);
+        if slot.state.intersects(SlotState::ACTIVE | SlotState::LATER) {
+            return;
+        }
+        self.active += 1;
+        if slot.turn == self.turn {
+            self.slots.change(index, SlotState::LATER, SlotState::empty());
+            self.later.push(&mut self.slots, index);
+        } else {
+            let priority = usize::from(slot.priority);
+            self.slots.change(index, SlotState::ACTIVE, SlotState::empty());
+            self.queues[priority].push(&mut self.slots, index);
+            self.cut_in |= priority < self.running_priority;
+        }
+    }
+
+    pub(super) fn deactivate(&mut self, index: u32) {
+        let slot = &mut self.slots[index];
+        let state = slot.state;
+        if state.contains(SlotState::ACTIVE) {
+            let priority = usize::from(slot.priority);
+            self.queues[priority].remove(&mut self.slots, index);
+        } else if state.contains(SlotState::LATER) {
+            self.later.remove(&mut self.slots, index);
+        } else {
+            return;
+        }
+        self.active -= 1;
+        self.slots[index].fired = EventFlags::empty();
+        self.slots[index].calls = 0;
+        self.slots.change(index, SlotState::empty(), SlotState::ACTIVE | SlotState::LATER);
+    }
+
+    /// Starts a turn: what waited for it becomes active.
+    pub(super) fn begin_turn(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+        while let Some(index) = self.later.first() {
+            self.later.remove(&mut self.slots, index);
+            let priority = usize::from(self.slots[index].priority);
+            self.slots.change(index, SlotState::ACTIVE, SlotState::LATER);
+            self.queues[priority].push(&mut self.slots, index);
+        }
+    }
+
+    /// Makes the events of ready descriptors active.
+    pub(super) fn activate_ready(&mut self, ready: &[Ready]) {
+        for ready in ready {
+            let fired = iomap::fired(ready.what);
+            let mut index = self.io.first(ready.fd);
+            while index != NONE {
+                let slot = &self.slots[index];
+                let (next, wanted) = (slot.next_watched, slot.flags & fired);
+                if !wanted.is_empty() {
+                    let edge = slot.flags & EventFlags::ET;
+                    self.activate(index, wanted | edge, 1);
+                }
+                index = next;
+            }
+        }
+    }
+
+    /// Makes the events of signals that came active.
+    pub(super) fn activate_signals(&mut self) {
+        let mut came: Vec<(u32, u16)> = Vec::new();
+        self.signals.take(|head, count| came.push((head, count)));
+        for (mut index, count) in came {
+            while index != NONE {
+                self.activate(index, EventFlags::SIGNAL, count);
+                index = self.slots[index].next_watched;
+            }
+        }
+    }
+
+    /// Makes the events whose deadline is not after `now` active.
+    pub(super) fn activate_due(&mut self, now: u64) {
+        while let Some((index, deadline)) = self.timers.pop_due(now) {
+            let interval = self.slots[index].interval;
+            if interval > 0 {
+                // The next deadline counts from this one, so that no lateness adds up; deadlines
+                // that have passed already are left out.
+                let next = deadline.saturating_add(interval);
+                let next = if next > now { next } else { now.saturating_add(interval) };
+                self.timers.set(index, next);
+            } else {
+                self.slots.change(index, SlotState::empty(), SlotState::TIMED);
+            }
+            self.activate(index, EventFlags::TIMEOUT, 1);
+        }
+    }
+
+    /// The most urgent priority that has active events.
+    pub(super) fn most_urgent(&self) -> Option<usize> {
+        if self.active == 0 {
+            return None;
+        }
+        self.queues.iter().position(|queue| !queue.is_empty())
+    }
+
+    /// Takes the next event of a priority out of its queue, for its callback to run.
+    pub(super) fn take_active(
+        &mut self,
+        priority: usize,
+        now: impl FnOnce() -> u64,
+    ) -> Option<Running> {
+        let index = self.queues[priority].first()?;
+        let slot = &mut self.slots[index];
+        let (fired, flags) = (slot.fired, slot.flags);
+        let calls = if flags.contains(EventFlags::SIGNAL) { slot.calls } else { 1 };
+        slot.turn = self.turn;
+        self.deactivate(index);
+        if !flags.contains(EventFlags::PERSIST) {
+            // The descriptor may be closed already, of which the callback will hear soon enough.
+            let _ = self.del(index);
+        } else if self.slots[index].interval > 0 && !fired.contains(EventFlags::TIMEOUT) {
+            let deadline = now().saturating_add(self.slots[index].interval);
+            self.timers.set(index, deadline);
+        }
+        let callback = self.slots[index].callback.take();
+        Some(Running { id: self.slots.id(index), fired, calls, callback })
+    }
+
+    /// Tells a new backend what is watched and the old one to forget it.
+    pub(super) fn replace_backend(
+        &mut self,
+        mut backend: Box<dyn Backend>,
+    ) -> io::Result<Box<dyn Backend>> {
+        self.io.deregister_all(&mut *self.backend);
+        if let Err(error) = self.io.register_all(&mut *backend) {
+            self.io.deregister_all(&mut *backend);
+            self.io.register_all(&mut *self.backend)?;
+            return Err(error);
+        }
+        self.signals.rewatch(None, backend.waker())?;
+        Ok(std::mem::replace(&mut self.backend, backend))
+    }
+
+    /// Lets go of every event and of the backend. The callbacks are handed back to be dropped unborrowed.
+    pub(super) fn clear(&mut self) -> Vec<EventCallback> {
+        let indices: Vec<u32> = self.slots.indices().collect();
+        let callbacks = indices.into_iter().filter_map(|index| self.free(index)).collect();
+        self.signals.clear();
+        self.backend = Box::new(NoBackend);
+        callbacks
+    }
+}
+
+/// What a freed base has for a backend.
+struct NoBackend;
+
+impl Backend for NoBackend {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
+    fn features(&self) -> Features {
+        Features::empty()
+    }
+
+    fn add(&mut self, _fd: RawFd, _interest: Interest) -> io::Result<()> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    fn modify(&mut self, _fd: RawFd, _old: Interest, _interest: Interest) -> io::Result<()> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    fn remove(&mut self, _fd: RawFd, _old: Interest) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn wait(&mut self, _timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        ready.clear();
+        Ok(())
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        struct NoWake;
+        impl Wake for NoWake {
+            fn wake(&self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        Arc::new(NoWake)
+    }
+}
