@@ -237,6 +237,13 @@ impl Event {
         .unwrap_or_default()
     }
 
+    /// How long until the event's timeout, if it has one (`event_pending`'s last argument).
+    pub fn remaining(&self) -> Option<Duration> {
+        let deadline = self.with("Event::remaining", |state, index| state.timers.deadline(index));
+        let deadline = deadline.ok().flatten()?;
+        Some(Duration::from_nanos(deadline.saturating_sub(crate::util::time::now_ns())))
+    }
+
     /// Whether the event lives: it was not freed and neither was its base (`event_initialized`).
     #[doc(alias = "event_initialized")]
     pub fn initialized(&self) -> bool {
