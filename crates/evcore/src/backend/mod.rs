@@ -14,6 +14,13 @@ pub type RawFd = std::os::fd::RawFd;
 #[cfg(windows)]
 pub type RawFd = std::os::windows::io::RawSocket;
 
+/// A descriptor that is closed when it is dropped.
+#[cfg(unix)]
+pub type OwnedFd = std::os::fd::OwnedFd;
+/// A socket that is closed when it is dropped.
+#[cfg(windows)]
+pub type OwnedFd = std::os::windows::io::OwnedSocket;
+
 bitflags::bitflags! {
     /// What to watch a descriptor for, and what it turned out to be ready for.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

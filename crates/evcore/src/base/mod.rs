@@ -42,12 +42,30 @@ use state::State;
 /// A loop and the events on it (`struct event_base`). A clone is another handle on the same loop.
 ///
 /// Dropping the last handle frees the base. An event's callback that holds a handle on its own base
-/// keeps it alive until [`free`](EventBase::free) or the event's end; hold a handle got from
-/// [`Event::base`] instead.
+/// keeps it alive until [`free`](EventBase::free) or the event's end; give it a [`WeakEventBase`] instead.
 #[doc(alias = "event_base")]
 #[derive(Clone)]
 pub struct EventBase {
     inner: Rc<Inner>,
+}
+
+/// A handle that does not keep its base alive.
+#[derive(Clone)]
+pub struct WeakEventBase {
+    inner: Weak<Inner>,
+}
+
+impl WeakEventBase {
+    /// The base, unless it is gone.
+    pub fn upgrade(&self) -> Option<EventBase> {
+        self.inner.upgrade().filter(|inner| !inner.freed.get()).map(EventBase::from_inner)
+    }
+
+    /// The turn's time in nanoseconds of the monotonic clock.
+    #[cfg(feature = "bufferevent")]
+    pub(crate) fn now(&self) -> u64 {
+        self.inner.upgrade().map_or(0, |inner| inner.now())
+    }
 }
 
 pub(crate) struct Inner {
@@ -280,10 +298,9 @@ impl EventBase {
         self.inner.freed.get()
     }
 
-    /// The turn's time in nanoseconds of the monotonic clock.
-    #[cfg(feature = "bufferevent")]
-    pub(crate) fn now(&self) -> u64 {
-        self.inner.now()
+    /// A handle that does not keep the base alive.
+    pub fn downgrade(&self) -> WeakEventBase {
+        WeakEventBase { inner: Rc::downgrade(&self.inner) }
     }
 
     fn from_inner(inner: Rc<Inner>) -> Self {

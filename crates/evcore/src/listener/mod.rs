@@ -1,1 +1,7 @@
-//! (in the making)
+//! Listeners: sockets that accept connections (`evconnlistener`).
+
+mod options;
+mod stream;
+
+pub use options::ListenerOptions;
+pub use stream::{AcceptCallback, AcceptErrorCallback, ConnListener};

@@ -1,0 +1,46 @@
+//! A bufferevent's buffers, lent out.
+
+use std::cell::RefMut;
+use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
+
+use crate::buffer::EvBuffer;
+
+use super::core::{Core, Pending};
+
+/// One of a bufferevent's buffers. When it is given back, what was added to the output is written
+/// and what was taken from the input makes room for more.
+pub struct BufferGuard<'a> {
+    pub(super) buffer: RefMut<'a, EvBuffer>,
+    pub(super) core: &'a Rc<Core>,
+    pub(super) is_output: bool,
+    pub(super) length: usize,
+}
+
+impl Deref for BufferGuard<'_> {
+    type Target = EvBuffer;
+
+    fn deref(&self) -> &EvBuffer {
+        &self.buffer
+    }
+}
+
+impl DerefMut for BufferGuard<'_> {
+    fn deref_mut(&mut self) -> &mut EvBuffer {
+        &mut self.buffer
+    }
+}
+
+impl Drop for BufferGuard<'_> {
+    fn drop(&mut self) {
+        let length = self.buffer.len();
+        if length == self.length {
+            return;
+        }
+        if self.is_output {
+            self.core.put_off(Pending::FLUSH);
+        } else {
+            self.core.input_changed(length);
+        }
+    }
+}
