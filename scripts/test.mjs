@@ -7,6 +7,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
 import { GENERATED, buildAddon, buildFacade } from './build.mjs';
 import { Failure, heading, install, main, needRust, root, run, runTool } from './lib.mjs';
@@ -14,7 +15,7 @@ import { Failure, heading, install, main, needRust, root, run, runTool } from '.
 const counted = { passed: 0, failed: 0 };
 
 function count(output, patterns) {
-  const plain = output.replaceAll(/\x1b\[[0-9;]*[A-Za-z]/g, '');
+  const plain = stripVTControlCharacters(output);
   for (const [key, pattern] of Object.entries(patterns)) {
     for (const [, number] of plain.matchAll(pattern)) counted[key] += Number(number);
   }
