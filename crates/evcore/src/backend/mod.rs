@@ -3,9 +3,15 @@
 //! One file a facility, all behind [`Backend`]. A backend knows descriptors and interests; events,
 //! timers, signals and callbacks are the business of [`base`](crate::base).
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod epoll;
+mod registry;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use registry::{features, open, supported_methods};
 
 /// A descriptor as the operating system numbers it (`evutil_socket_t`).
 #[cfg(unix)]
@@ -98,4 +104,15 @@ pub trait Backend {
     fn poll_fd(&self) -> Option<RawFd> {
         None
     }
+}
+
+/// What a hang-up or an error makes a descriptor ready for.
+const HANG_UP: Interest = Interest::READ.union(Interest::WRITE).union(Interest::CLOSED);
+
+/// `timeout` in whole milliseconds, rounded up so that no wait ends early, and no more of them than
+/// fit into the kernel's argument (24 days, after which a wait ends and the base waits again).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn to_millis(timeout: Duration) -> rustix::event::Timespec {
+    let millis = timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i64;
+    rustix::event::Timespec { tv_sec: millis / 1000, tv_nsec: millis % 1000 * 1_000_000 }
 }

@@ -1,1 +1,13 @@
-//! (in the making)
+//! The only door to system calls that rustix lacks, and to descriptors that others own.
+
+mod fd;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(unix)]
+mod net;
+
+pub(crate) use fd::borrow_fd;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{epoll_pwait2, has_epoll_pwait2};
+#[cfg(unix)]
+pub(crate) use net::interface_index;
