@@ -11,7 +11,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use registry::{features, open, supported_methods};
+pub use crate::util::OwnedFd;
+pub use registry::{features_of, open, supported_methods};
 
 /// A descriptor as the operating system numbers it (`evutil_socket_t`).
 #[cfg(unix)]
@@ -19,13 +20,6 @@ pub type RawFd = std::os::fd::RawFd;
 /// A socket as the operating system numbers it (`evutil_socket_t`).
 #[cfg(windows)]
 pub type RawFd = std::os::windows::io::RawSocket;
-
-/// A descriptor that is closed when it is dropped.
-#[cfg(unix)]
-pub type OwnedFd = std::os::fd::OwnedFd;
-/// A socket that is closed when it is dropped.
-#[cfg(windows)]
-pub type OwnedFd = std::os::windows::io::OwnedSocket;
 
 bitflags::bitflags! {
     /// What to watch a descriptor for, and what it turned out to be ready for.

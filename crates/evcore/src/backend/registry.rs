@@ -34,7 +34,7 @@ pub fn supported_methods() -> &'static [&'static str] {
 }
 
 /// What the method called `name` can do here; `None` if this platform has no such method.
-pub fn features(name: &str) -> Option<Features> {
+pub fn features_of(name: &str) -> Option<Features> {
     find(name).map(|method| (method.features)())
 }
 

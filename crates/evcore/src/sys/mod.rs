@@ -5,9 +5,13 @@ mod fd;
 mod linux;
 #[cfg(unix)]
 mod net;
+#[cfg(unix)]
+pub(crate) mod signal;
 
 pub(crate) use fd::borrow_fd;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{epoll_pwait2, has_epoll_pwait2};
 #[cfg(unix)]
 pub(crate) use net::interface_index;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use net::set_defer_accept;

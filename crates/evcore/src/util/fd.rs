@@ -4,10 +4,10 @@ use std::io;
 
 use socket2::SockRef;
 
-/// A descriptor that its holder owns and closes.
+/// A descriptor that is closed when it is dropped.
 #[cfg(unix)]
 pub type OwnedFd = std::os::fd::OwnedFd;
-/// A socket that its holder owns and closes.
+/// A socket that is closed when it is dropped.
 #[cfg(windows)]
 pub type OwnedFd = std::os::windows::io::OwnedSocket;
 
