@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::event::{epoll, eventfd, EventfdFlags, Timespec};
 use rustix::io::Errno;
 
+use super::common::{to_millis, to_timespec, HANG_UP};
 use super::{Backend, Features, Interest, RawFd, Ready, Wake};
 use crate::sys;
 
@@ -27,12 +28,13 @@ pub(super) struct Epoll {
     epoll: OwnedFd,
     /// What the kernel fills in; doubled whenever a wait fills it up.
     events: Vec<epoll::Event>,
+    /// Whether to wait by `epoll_pwait2`.
+    precise: bool,
     waker: Arc<EventFd>,
 }
 
 pub(super) fn features() -> Features {
-    let precise = if has_precise_waits() { Features::NS_TIMEOUT } else { Features::empty() };
-    Features::ET | Features::O1 | Features::FDS | Features::EARLY_CLOSE | precise
+    features_with(has_precise_waits())
 }
 
 impl Epoll {
@@ -45,7 +47,12 @@ impl Epoll {
             epoll::EventData::new_u64(WAKER),
             epoll::EventFlags::IN | epoll::EventFlags::ET,
         )?;
-        Ok(Self { epoll, events: vec![NO_EVENT; FEWEST_EVENTS], waker: Arc::new(EventFd(waker)) })
+        Ok(Self {
+            epoll,
+            events: vec![NO_EVENT; FEWEST_EVENTS],
+            precise: has_precise_waits(),
+            waker: Arc::new(EventFd(waker)),
+        })
     }
 
     /// One system call; says how many events it found.
@@ -54,13 +61,17 @@ impl Epoll {
             None => None,
             Some(Duration::ZERO) => Some(Timespec::default()),
             #[cfg(target_os = "linux")]
-            Some(timeout) if sys::has_epoll_pwait2() => {
+            Some(timeout) if self.precise => {
                 match sys::epoll_pwait2(self.epoll.as_fd(), &mut self.events, timeout) {
-                    Err(Errno::NOSYS | Errno::PERM) => Some(super::to_millis(timeout)),
+                    // A sandbox has closed around the process since it started.
+                    Err(Errno::NOSYS | Errno::PERM) => {
+                        self.precise = false;
+                        Some(to_timespec(to_millis(timeout)))
+                    }
                     result => return result,
                 }
             }
-            Some(timeout) => Some(super::to_millis(timeout)),
+            Some(timeout) => Some(to_timespec(to_millis(timeout))),
         };
         epoll::wait(&self.epoll, &mut self.events[..], timeout.as_ref())
     }
@@ -72,7 +83,7 @@ impl Backend for Epoll {
     }
 
     fn features(&self) -> Features {
-        features()
+        features_with(self.precise)
     }
 
     fn add(&mut self, fd: RawFd, interest: Interest) -> io::Result<()> {
@@ -148,6 +159,12 @@ impl Wake for EventFd {
     }
 }
 
+fn features_with(precise: bool) -> Features {
+    let mut features = Features::ET | Features::O1 | Features::FDS | Features::EARLY_CLOSE;
+    features.set(Features::NS_TIMEOUT, precise);
+    features
+}
+
 fn has_precise_waits() -> bool {
     // Android's sandbox kills a process for a system call that it does not know.
     #[cfg(target_os = "linux")]
@@ -172,11 +189,54 @@ fn registration<'fd>(
 #[inline]
 fn readiness(flags: epoll::EventFlags) -> Interest {
     if flags.intersects(epoll::EventFlags::ERR | epoll::EventFlags::HUP) {
-        return super::HANG_UP;
+        return HANG_UP;
     }
     let mut what = Interest::empty();
     what.set(Interest::READ, flags.contains(epoll::EventFlags::IN));
     what.set(Interest::WRITE, flags.contains(epoll::EventFlags::OUT));
     what.set(Interest::CLOSED, flags.contains(epoll::EventFlags::RDHUP));
     what
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::time::now_ns;
+
+    #[test]
+    fn without_epoll_pwait2_waits_are_rounded_up_to_milliseconds() {
+        let mut backend = Epoll::new().unwrap();
+        backend.precise = false;
+        assert!(!backend.features().contains(Features::NS_TIMEOUT));
+        for timeout in [Duration::from_nanos(1), Duration::from_micros(1_100)] {
+            let start = now_ns();
+            backend.wait(Some(timeout), &mut Vec::new()).unwrap();
+            let elapsed = Duration::from_nanos(now_ns() - start);
+            assert!(elapsed >= timeout, "{elapsed:?} of {timeout:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_counter_does_not_keep_the_waker_from_waking() {
+        let mut backend = Epoll::new().unwrap();
+        let waker = backend.waker.clone();
+        rustix::io::write(&waker.0, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        backend.wait(Some(Duration::ZERO), &mut Vec::new()).unwrap();
+        waker.wake().unwrap();
+        backend.wait(None, &mut Vec::new()).unwrap();
+    }
+
+    #[test]
+    fn the_event_array_grows_with_what_is_ready() {
+        let mut backend = Epoll::new().unwrap();
+        let pipes: Vec<_> = (0..FEWEST_EVENTS * 2).map(|_| io::pipe().unwrap()).collect();
+        for (_, writer) in &pipes {
+            backend.add(writer.as_raw_fd(), Interest::WRITE).unwrap();
+        }
+        let mut ready = Vec::new();
+        backend.wait(Some(Duration::ZERO), &mut ready).unwrap();
+        assert_eq!(ready.len(), FEWEST_EVENTS);
+        backend.wait(Some(Duration::ZERO), &mut ready).unwrap();
+        assert_eq!(ready.len(), FEWEST_EVENTS * 2);
+    }
 }

@@ -3,8 +3,15 @@
 //! One file a facility, all behind [`Backend`]. A backend knows descriptors and interests; events,
 //! timers, signals and callbacks are the business of [`base`](crate::base).
 
+mod common;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
+#[cfg(all(unix, feature = "backend-mio"))]
+mod mio;
+#[cfg(unix)]
+mod poll;
+#[cfg(all(any(unix, windows), feature = "backend-polling"))]
+mod polling;
 mod registry;
 
 use std::io;
@@ -98,15 +105,4 @@ pub trait Backend {
     fn poll_fd(&self) -> Option<RawFd> {
         None
     }
-}
-
-/// What a hang-up or an error makes a descriptor ready for.
-const HANG_UP: Interest = Interest::READ.union(Interest::WRITE).union(Interest::CLOSED);
-
-/// `timeout` in whole milliseconds, rounded up so that no wait ends early, and no more of them than
-/// fit into the kernel's argument (24 days, after which a wait ends and the base waits again).
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn to_millis(timeout: Duration) -> rustix::event::Timespec {
-    let millis = timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i64;
-    rustix::event::Timespec { tv_sec: millis / 1000, tv_nsec: millis % 1000 * 1_000_000 }
 }

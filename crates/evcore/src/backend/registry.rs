@@ -18,10 +18,47 @@ const EPOLL: Method = Method {
     open: || Ok(Box::new(super::epoll::Epoll::new()?)),
 };
 
-/// The best first. Outside Linux the crates that know the platform's own facility come before `poll`.
+#[cfg(unix)]
+const POLL: Method = Method {
+    name: "poll",
+    features: super::poll::features,
+    open: || Ok(Box::new(super::poll::Poll::new()?)),
+};
+
+#[cfg(all(unix, feature = "backend-mio"))]
+const MIO: Method = Method {
+    name: "mio",
+    features: super::mio::features,
+    open: || Ok(Box::new(super::mio::Mio::new()?)),
+};
+
+#[cfg(all(any(unix, windows), feature = "backend-polling"))]
+const POLLING: Method = Method {
+    name: "polling",
+    features: super::polling::features,
+    open: || Ok(Box::new(super::polling::Polling::new()?)),
+};
+
+/// The best first: our own, then those on other crates.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 const METHODS: &[Method] = &[
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     EPOLL,
+    POLL,
+    #[cfg(feature = "backend-mio")]
+    MIO,
+    #[cfg(feature = "backend-polling")]
+    POLLING,
+];
+/// The best first: the crates that know the platform's facility before `poll`, which is slow with
+/// many descriptors.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const METHODS: &[Method] = &[
+    #[cfg(all(unix, feature = "backend-mio"))]
+    MIO,
+    #[cfg(all(any(unix, windows), feature = "backend-polling"))]
+    POLLING,
+    #[cfg(unix)]
+    POLL,
 ];
 
 /// The names of the methods that this platform has, the best first

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rustix::event::epoll::Event;
@@ -15,39 +15,21 @@ struct KernelTimespec {
     nanoseconds: i64,
 }
 
-const UNKNOWN: u8 = 0;
-const PRESENT: u8 = 1;
-const ABSENT: u8 = 2;
-
 /// Whether this process may call `epoll_pwait2`: kernels before 5.11 lack it, and sandboxes forbid it.
-static EPOLL_PWAIT2: AtomicU8 = AtomicU8::new(UNKNOWN);
-
-/// Whether `epoll_pwait2` can be called; asks the kernel the first time only.
+/// Asks the kernel the first time only.
 pub(crate) fn has_epoll_pwait2() -> bool {
-    match EPOLL_PWAIT2.load(Ordering::Relaxed) {
-        PRESENT => true,
-        ABSENT => false,
-        _ => {
-            // No epoll has the number -1, so a kernel that knows the call says EBADF. One that does
-            // not says ENOSYS, which `raw_epoll_pwait2` notes.
-            let _ = raw_epoll_pwait2(-1, &mut [], Duration::ZERO);
-            let _ = EPOLL_PWAIT2.compare_exchange(
-                UNKNOWN,
-                PRESENT,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-            EPOLL_PWAIT2.load(Ordering::Relaxed) == PRESENT
-        }
-    }
+    static PRESENT: LazyLock<bool> = LazyLock::new(|| {
+        // No epoll has the number -1: a kernel that knows the call says so.
+        raw_epoll_pwait2(-1, &mut [], Duration::ZERO) == Err(Errno::BADF)
+    });
+    *PRESENT
 }
 
 /// Waits on `epoll` with nanosecond precision and says how many of `events` were filled in.
 ///
 /// # Errors
 ///
-/// Those of `epoll_pwait2(2)`. After `ENOSYS` or `EPERM` (a sandbox that closed after the process
-/// had started) [`has_epoll_pwait2`] is false.
+/// Those of `epoll_pwait2(2)`, with `ENOSYS` or `EPERM` where it is missing or forbidden.
 #[inline]
 pub(crate) fn epoll_pwait2(
     epoll: BorrowedFd<'_>,
@@ -77,11 +59,6 @@ fn raw_epoll_pwait2(epoll: RawFd, events: &mut [Event], timeout: Duration) -> Re
             0_usize,
         )
     };
-    usize::try_from(found).map_err(|_| {
-        let errno = Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO);
-        if errno == Errno::NOSYS || errno == Errno::PERM {
-            EPOLL_PWAIT2.store(ABSENT, Ordering::Relaxed);
-        }
-        errno
-    })
+    usize::try_from(found)
+        .map_err(|_| Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
 }

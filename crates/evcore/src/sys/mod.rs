@@ -13,5 +13,5 @@ pub(crate) use fd::borrow_fd;
 pub(crate) use linux::{epoll_pwait2, has_epoll_pwait2};
 #[cfg(unix)]
 pub(crate) use net::interface_index;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), feature = "listener"))]
 pub(crate) use net::set_defer_accept;

@@ -235,3 +235,150 @@ fn unix_path(_: &SockAddr) -> PathBuf {
     // socket2 cannot tell the path here; whoever bound the socket knows it.
     OsStr::new("").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<SocketAddress, ParseAddressError> {
+        text.parse()
+    }
+
+    fn ip(text: &str) -> SocketAddress {
+        SocketAddress::Ip(text.parse().unwrap())
+    }
+
+    #[test]
+    fn every_form_of_an_internet_address_is_read() {
+        assert_eq!(parse("127.0.0.1:80"), Ok(ip("127.0.0.1:80")));
+        assert_eq!(parse("127.0.0.1"), Ok(ip("127.0.0.1:0")));
+        assert_eq!(parse("[::1]:80"), Ok(ip("[::1]:80")));
+        assert_eq!(parse("[::1]"), Ok(ip("[::1]:0")));
+        assert_eq!(parse("::1"), Ok(ip("[::1]:0")));
+        assert_eq!(parse("1:2::8:80"), Ok(ip("[1:2::8:80]:0")));
+        assert_eq!(parse("::ffff:1.2.3.4"), Ok(ip("[::ffff:1.2.3.4]:0")));
+        assert_eq!(parse("1.2.3.4:65535"), Ok(ip("1.2.3.4:65535")));
+        assert_eq!(parse("1.2.3.4:0"), Ok(ip("1.2.3.4:0")));
+        assert_eq!(parse("[fe80::1%7]:80"), Ok(ip("[fe80::1%7]:80")));
+    }
+
+    #[test]
+    fn the_error_says_which_part_is_wrong() {
+        use ParseAddressError::{Address, Length, Path, Port, Scope};
+        for (text, error) in [
+            ("", Length),
+            ("localhost", Address),
+            ("localhost:80", Address),
+            (":80", Address),
+            ("1.2.3", Address),
+            ("1.2.3.256", Address),
+            ("01.2.3.4", Address),
+            (" 1.2.3.4", Address),
+            ("1.2.3.4\0", Address),
+            ("1.2.3.4:", Port),
+            ("1.2.3.4:+80", Port),
+            ("1.2.3.4:-1", Port),
+            ("1.2.3.4: 80", Port),
+            ("1.2.3.4:80x", Port),
+            ("1.2.3.4:65536", Port),
+            ("1.2.3.4:000080", Port),
+            ("[::1", Address),
+            ("[::1]80", Address),
+            ("[::1]:", Port),
+            ("[::1]:80]", Port),
+            ("[1.2.3.4]:80", Address),
+            ("[]:80", Address),
+            ("[", Address),
+            (":::", Address),
+            ("::1%", Scope),
+            ("::1%no such interface", Scope),
+            ("::1%4294967296", Scope),
+            ("unix:", Path),
+            ("unix:@", Path),
+            ("/run/a\0b", Path),
+        ] {
+            assert_eq!(parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_address_is_longer_than_the_bound() {
+        assert_eq!(parse(&format!("[{}", "1".repeat(200))), Err(ParseAddressError::Length));
+        assert_eq!(parse(&"[".repeat(1 << 20)), Err(ParseAddressError::Length));
+        assert_eq!(parse(&format!("/{}", "p".repeat(107))), Err(ParseAddressError::Path));
+        assert!(parse(&format!("/{}", "p".repeat(106))).is_ok());
+    }
+
+    #[test]
+    fn paths_and_abstract_names_are_read_and_written() {
+        for (text, path) in
+            [("/run/s.sock", "/run/s.sock"), ("unix:s.sock", "s.sock"), ("unix:@name", "\0name")]
+        {
+            let address = SocketAddress::Unix(path.into());
+            assert_eq!(parse(text), Ok(address.clone()));
+            assert_eq!(address.to_string(), text);
+        }
+        assert_eq!(parse("unix:/run/s.sock"), Ok(SocketAddress::Unix("/run/s.sock".into())));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_interface_is_known_by_its_name() {
+        let index = crate::sys::interface_index("lo").unwrap();
+        assert_eq!(parse("[fe80::1%lo]:80"), Ok(ip(&format!("[fe80::1%{index}]:80"))));
+    }
+
+    #[test]
+    fn addresses_survive_the_way_through_the_kernels_form() {
+        for text in ["127.0.0.1:80", "[::1]:80", "[fe80::1%7]:1", "/run/s.sock"] {
+            let address = parse(text).unwrap();
+            let kernel = SockAddr::try_from(&address).unwrap();
+            assert_eq!(SocketAddress::try_from(&kernel).unwrap(), address);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn unbound_and_abstract_sockets_have_addresses_too() {
+        for path in ["", "\0name"] {
+            let address = SocketAddress::Unix(path.into());
+            let kernel = SockAddr::try_from(&address).unwrap();
+            assert_eq!(SocketAddress::try_from(&kernel).unwrap(), address);
+        }
+    }
+
+    #[test]
+    fn a_path_that_the_kernel_would_cut_is_refused() {
+        for path in ["/run/a\0b".to_owned(), "p".repeat(200)] {
+            let error = SockAddr::try_from(&SocketAddress::Unix(path.into())).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read_back(host: IpAddr, port: u16, scope: u32) {
+            let mut address = SocketAddr::new(host, port);
+            if let SocketAddr::V6(v6) = &mut address {
+                v6.set_scope_id(scope);
+            }
+            let address = SocketAddress::Ip(address);
+            prop_assert_eq!(parse(&address.to_string()), Ok(address));
+        }
+
+        #[test]
+        fn any_text_is_an_address_or_an_error(text in ".{0,160}") {
+            if let Ok(address) = parse(&text) {
+                prop_assert_eq!(parse(&address.to_string()), Ok(address));
+            }
+        }
+
+        #[test]
+        fn text_that_looks_like_an_address_is_one_or_an_error(text in "[\\[\\]0-9a-f:.%/@]{0,40}") {
+            if let Ok(address) = parse(&text) {
+                prop_assert_eq!(parse(&address.to_string()), Ok(address));
+            }
+        }
+    }
+}
