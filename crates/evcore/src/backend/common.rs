@@ -1,5 +1,6 @@
 //! What several backends share.
 
+#[cfg(unix)]
 use std::time::Duration;
 
 use super::Interest;
@@ -9,6 +10,7 @@ pub(super) const HANG_UP: Interest = Interest::READ.union(Interest::WRITE).union
 
 /// `timeout` in whole milliseconds, rounded up so that no wait ends early, and at most as many as a
 /// C int holds: a wait ends after 24 days at the latest, and the base waits again.
+#[cfg(unix)]
 pub(super) fn to_millis(timeout: Duration) -> Duration {
     let millis = timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
     Duration::from_millis(millis as u64)
@@ -23,7 +25,7 @@ pub(super) fn to_timespec(timeout: Duration) -> rustix::event::Timespec {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

@@ -3,6 +3,7 @@
 //! One file a facility, all behind [`Backend`]. A backend knows descriptors and interests; events,
 //! timers, signals and callbacks are the business of [`base`](crate::base).
 
+#[cfg(any(unix, feature = "backend-polling"))]
 mod common;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;

@@ -25,7 +25,6 @@ pub(super) struct Poll {
     polled: Vec<PollFd<'static>>,
     /// Where a descriptor stands in `polled`; 0, the waker's place, for those that are not watched.
     places: Vec<u32>,
-    reader: PipeReader,
     waker: Arc<Pipe>,
 }
 
@@ -42,8 +41,8 @@ impl Poll {
         util::make_nonblocking(reader.as_fd())?;
         util::make_nonblocking(writer.as_fd())?;
         let woken = PollFd::from_borrowed_fd(sys::borrow_fd(reader.as_raw_fd())?, PollFlags::IN);
-        let waker = Arc::new(Pipe { writer, woken: AtomicBool::new(false) });
-        Ok(Self { polled: vec![woken], places: Vec::new(), reader, waker })
+        let waker = Arc::new(Pipe { reader, writer, woken: AtomicBool::new(false) });
+        Ok(Self { polled: vec![woken], places: Vec::new(), waker })
     }
 
     /// Where `fd` stands in `polled`, if it is watched.
@@ -110,7 +109,7 @@ impl Backend for Poll {
         if !self.polled[0].revents().is_empty() {
             left -= 1;
             // The pipe holds one byte at most, so the read empties it.
-            let _ = self.reader.read(&mut [0; 8]);
+            let _ = (&self.waker.reader).read(&mut [0; 8]);
             self.waker.woken.swap(false, Ordering::AcqRel);
         }
         for polled in &self.polled[1..] {
@@ -133,6 +132,8 @@ impl Backend for Poll {
 
 /// Ends a wait by a byte in a pipe.
 struct Pipe {
+    /// Kept as long as the writer: a pipe without a reader would raise SIGPIPE.
+    reader: PipeReader,
     writer: PipeWriter,
     /// Whether there is a byte in the pipe, or about to be, that no wait has read yet.
     woken: AtomicBool,

@@ -46,9 +46,15 @@ macro_rules! conformance {
     };
     (@ $method:literal closed) => {
         conformance!(@ $method in closed:
-            a_hang_up_is_all_kinds_of_readiness
+            a_hang_up_is_reported_as_long_as_it_lasts
             a_broken_pipe_is_reported_to_its_writer
             a_half_close_is_an_end_of_file_and_no_hang_up
+        );
+    };
+    (@ $method:literal hang_up) => {
+        conformance!(@ $method in closed:
+            a_hang_up_is_reported_as_everything_whatever_was_asked_for
+            an_error_is_reported_as_everything_whatever_was_asked_for
         );
     };
     (@ $method:literal early_close) => {
@@ -71,6 +77,7 @@ macro_rules! conformance {
     (@ $method:literal wait) => {
         conformance!(@ $method in wait:
             a_timeout_is_never_early
+            waits_are_as_precise_as_the_features_say
             a_wait_of_zero_finds_nothing_and_returns
             the_longest_timeout_is_no_error
             clears_what_the_last_wait_found
@@ -82,9 +89,6 @@ macro_rules! conformance {
             a_waker_outlives_its_backend
             a_signal_is_no_error
         );
-    };
-    (@ $method:literal precise) => {
-        conformance!(@ $method in wait: waits_of_less_than_a_millisecond_are_possible);
     };
     (@ $method:literal signal) => {
         conformance!(@ $method in wait: a_signal_ends_a_wait_with_nothing_ready);
