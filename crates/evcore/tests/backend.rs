@@ -44,7 +44,7 @@ mod polling {
 }
 
 #[test]
-fn every_supported_method_opens_under_its_name_and_does_what_its_features_say() {
+fn every_supported_method_opens_under_its_name_with_the_features_it_promises() {
     assert!(!supported_methods().is_empty());
     for &name in supported_methods() {
         let backend = open(name).expect("a supported method").unwrap();
