@@ -191,7 +191,7 @@ impl Core {
         }
         self.stop_writing();
         if self.error.borrow().is_none() {
-            if let Some(Err(error)) = self.with_transport(Transport::connect_result) {
+            if let Some(Err(error)) = self.with_transport(|transport| transport.connect_result()) {
                 *self.error.borrow_mut() = Some(error);
             }
         }
