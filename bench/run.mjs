@@ -8,12 +8,18 @@
 import { readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
-const names = readdirSync(new URL('suites/', import.meta.url)).map((file) => file.replace(/\.mjs$/, ''));
+const names = readdirSync(new URL('suites/', import.meta.url)).map((file) =>
+  file.replace(/\.mjs$/, ''),
+);
 const load = (name) => import(new URL(`suites/${name}.mjs`, import.meta.url));
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false }, peers: { type: 'string' }, cases: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    peers: { type: 'string' },
+    cases: { type: 'string' },
+  },
 });
 const [name] = positionals;
 
@@ -24,9 +30,16 @@ if (name === undefined) {
   console.error(`There is no bench named ${name}. There are: ${names.join(', ')}`);
   process.exitCode = 2;
 } else if (process.platform !== 'linux') {
-  console.error("The benches read the server's CPU time and memory from Linux's /proc: run them on Linux.");
+  console.error(
+    "The benches read the server's CPU time and memory from Linux's /proc: run them on Linux.",
+  );
   process.exitCode = 2;
 } else {
   const only = { peers: values.peers?.split(','), cases: values.cases?.split(',') };
-  await (await load(name)).run({ only, quick: values.quick });
+  try {
+    await (await load(name)).run({ only, quick: values.quick });
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
 }

@@ -28,7 +28,8 @@ const escape = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeA
 export function barChart({ title, notes, format, panels }) {
   const parts = [];
   let y = MARGIN + 14;
-  const text = (x, content, className) => parts.push(`<text x="${x}" y="${y}" class="${className}">${escape(content)}</text>`);
+  const text = (x, content, className) =>
+    parts.push(`<text x="${x}" y="${y}" class="${className}">${escape(content)}</text>`);
 
   text(MARGIN, title, 'title');
   for (const note of notes) {
@@ -44,7 +45,9 @@ export function barChart({ title, notes, format, panels }) {
     for (const { label, value, kind } of panel.bars) {
       const length = Math.max(1, (value / largest) * room).toFixed(1);
       const left = MARGIN + LABEL_WIDTH;
-      parts.push(`<rect x="${left}" y="${y}" width="${length}" height="${BAR_HEIGHT}" rx="2" class="${kind}"/>`);
+      parts.push(
+        `<rect x="${left}" y="${y}" width="${length}" height="${BAR_HEIGHT}" rx="2" class="${kind}"/>`,
+      );
       y += 12.5;
       text(left - 8, label, `label ${kind}`);
       text((left + Number(length) + 8).toFixed(1), format(value), kind);

@@ -5,14 +5,24 @@ import { existsSync, readFileSync } from 'node:fs';
 import { benchDir, compile, has, Missing, rootDir, run } from './system.mjs';
 
 function prepareEvnode(...mode) {
-  if (!existsSync(`${rootDir}dist/index.mjs`)) throw new Missing('evnode itself, built: npm install && npm run build');
+  if (!existsSync(`${rootDir}dist/index.mjs`))
+    throw new Missing('evnode itself, built: npm install && npm run build');
   return { command: [process.execPath, '--expose-gc', `${benchDir}peers/evnode.mjs`, ...mode] };
 }
 
 function prepareEvcore() {
   if (!has('cargo')) throw new Missing('Rust (https://rustup.rs)');
-  const args = ['build', '--release', '--package', 'evcore-bench', '--message-format=json-render-diagnostics'];
-  const messages = run('cargo', args, { cwd: rootDir }).trim().split('\n').map((line) => JSON.parse(line));
+  const args = [
+    'build',
+    '--release',
+    '--package',
+    'evcore-bench',
+    '--message-format=json-render-diagnostics',
+  ];
+  const messages = run('cargo', args, { cwd: rootDir })
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
   return { command: [messages.find((message) => message.executable).executable] };
 }
 
@@ -25,7 +35,10 @@ function prepareLibevent() {
 }
 
 function prepareNode() {
-  return { command: [process.execPath, '--expose-gc', `${benchDir}peers/node.mjs`], version: process.versions.node };
+  return {
+    command: [process.execPath, '--expose-gc', `${benchDir}peers/node.mjs`],
+    version: process.versions.node,
+  };
 }
 
 function prepareBun() {
@@ -36,10 +49,15 @@ function prepareBun() {
     try {
       run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], { cwd: benchDir });
     } catch (error) {
-      throw new Missing(`bun ${wanted}: "npm install" in bench/ failed: ${error.message.split('\n')[1] ?? error.message}`);
+      throw new Missing(
+        `bun ${wanted}: "npm install" in bench/ failed: ${error.message.split('\n')[1] ?? error.message}`,
+      );
     }
   }
-  return { command: [`${benchDir}node_modules/bun/bin/bun.exe`, `${benchDir}peers/bun.mjs`], version: wanted };
+  return {
+    command: [`${benchDir}node_modules/bun/bin/bun.exe`, `${benchDir}peers/bun.mjs`],
+    version: wanted,
+  };
 }
 
 /** In the order of the tables and charts. `collects`: has a garbage collector that SIGUSR2 starts. */
@@ -63,6 +81,12 @@ export function kindOf(name) {
 
 /** Prepares the peers of these names; those that cannot run are named on the console with the reason. */
 export function preparePeers(names) {
+  const unknown = names.find((name) => !peers.some((peer) => peer.name === name));
+  if (unknown !== undefined) {
+    throw new Error(
+      `There is no peer named ${unknown}. There are: ${peers.map(({ name }) => name).join(', ')}`,
+    );
+  }
   const ready = [];
   for (const peer of peers.filter(({ name }) => names.includes(name))) {
     try {
@@ -81,5 +105,8 @@ export function preparePeers(names) {
 
 /** "Node 20.20.2, Bun 1.4.5": the versions of the peers that have one. */
 export function versions(ready) {
-  return ready.filter(({ version }) => version).map(({ name, version }) => `${name} ${version}`).join(', ');
+  return ready
+    .filter(({ version }) => version)
+    .map(({ name, version }) => `${name} ${version}`)
+    .join(', ');
 }

@@ -5,22 +5,18 @@ import { cpus } from 'node:os';
 import { barChart } from './chart.mjs';
 import { benchDir } from './system.mjs';
 
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
 /** Prints rows of cells: the first column to the left, the others to the right. */
 export function printTable(header, rows) {
-  const widths = header.map((cell, i) => Math.max(cell.length, ...rows.map((row) => row[i].length)));
+  const widths = header.map((cell, i) =>
+    Math.max(cell.length, ...rows.map((row) => row[i].length)),
+  );
   for (const row of [header, ...rows])
-    console.log('  ' + row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '));
-}
-
-/** "0.58" of the other's figure, or a dash where the other did not take part. */
-export function ratio(value, other) {
-  return other === undefined ? '-' : (value / other).toFixed(2);
+    console.log(
+      '  ' +
+        row
+          .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+          .join('  '),
+    );
 }
 
 export const machine = () => `${cpus()[0].model.trim()}, ${cpus().length} CPUs`;
@@ -29,7 +25,10 @@ export const machine = () => `${cpus()[0].model.trim()}, ${cpus().length} CPUs`;
 export function writeResults(name, rows, chart) {
   const base = `${benchDir}results/${name}`;
   mkdirSync(`${benchDir}results`, { recursive: true });
-  writeFileSync(`${base}.json`, `[\n${rows.map((row) => `  ${JSON.stringify(row)}`).join(',\n')}\n]\n`);
+  writeFileSync(
+    `${base}.json`,
+    `[\n${rows.map((row) => `  ${JSON.stringify(row)}`).join(',\n')}\n]\n`,
+  );
   writeFileSync(`${base}.svg`, barChart(chart));
   console.log(`\nwritten: bench/results/${name}.json and ${name}.svg`);
 }

@@ -17,7 +17,8 @@ export class Missing extends Error {}
 export function run(command, args, options = {}) {
   const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28, ...options });
   if (result.error) throw result.error;
-  if (result.status !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${result.stderr}${result.stdout}`);
+  if (result.status !== 0)
+    throw new Error(`${command} ${args.join(' ')} failed:\n${result.stderr}${result.stdout}`);
   return result.stdout;
 }
 
@@ -34,7 +35,8 @@ export function compile(source, libraries = [], requirement) {
   if (!has(cc)) throw new Missing('a C compiler (Debian: apt-get install gcc)');
   if (requirement) {
     const input = `#include <${requirement.header}>\n`;
-    if (spawnSync(cc, ['-fsyntax-only', '-xc', '-'], { input }).status !== 0) throw new Missing(requirement.missing);
+    if (spawnSync(cc, ['-fsyntax-only', '-xc', '-'], { input }).status !== 0)
+      throw new Missing(requirement.missing);
   }
   const name = source.replace(/^.*\/|\.c$/g, '');
   const from = `${benchDir}${source}`;
@@ -48,10 +50,18 @@ export function compile(source, libraries = [], requirement) {
 // The server has one core and the load generator another, so that neither's CPU is the other's cache miss.
 const canPin = process.platform === 'linux' && availableParallelism() >= 2 && has('taskset');
 const pinned = (cpu, command) => (canPin ? ['taskset', '-c', String(cpu), ...command] : command);
-export const pinning = canPin ? 'server on CPU 0, load on CPU 1' : 'not pinned (needs taskset and two CPUs)';
+export const pinning = canPin
+  ? 'server on CPU 0, load on CPU 1'
+  : 'not pinned (needs taskset and two CPUs)';
 
 // 15,000 idle connections need more descriptors than most soft limits give.
-const withDescriptors = (command) => ['sh', '-c', 'ulimit -n "$(ulimit -Hn)" 2>/dev/null; exec "$@"', 'sh', ...command];
+const withDescriptors = (command) => [
+  'sh',
+  '-c',
+  'ulimit -n "$(ulimit -Hn)" 2>/dev/null; exec "$@"',
+  'sh',
+  ...command,
+];
 
 /** The most descriptors that a process may ask for here. */
 export function hardDescriptorLimit() {
@@ -66,7 +76,9 @@ function start(cpu, command) {
   child.stderr.setEncoding('utf8').on('data', (text) => (errors += text));
   child.stdin.on('error', () => {}); // The process may be gone already; its exit status says so.
   const lines = createInterface({ input: child.stdout });
-  const exited = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+  const exited = new Promise((resolve) =>
+    child.once('close', (code, signal) => resolve({ code, signal })),
+  );
   child.once('error', (error) => (errors += error.message));
   return { child, lines, exited, errors: () => errors.trim() };
 }
@@ -74,7 +86,10 @@ function start(cpu, command) {
 function within(milliseconds, promise, what) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: no answer within ${milliseconds / 1000} s`)), milliseconds);
+    timer = setTimeout(
+      () => reject(new Error(`${what}: no answer within ${milliseconds / 1000} s`)),
+      milliseconds,
+    );
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -102,7 +117,12 @@ export async function startServer(command) {
   try {
     const [, port] = /^port (\d+)$/.exec(await nextLine(process, command.join(' '))) ?? [];
     if (!port) throw new Error(`${command.join(' ')} did not print its port`);
-    return { port: Number(port), pid: process.child.pid, signal: (name) => process.child.kill(name), stop };
+    return {
+      port: Number(port),
+      pid: process.child.pid,
+      signal: (name) => process.child.kill(name),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -137,12 +157,17 @@ export function startIdleLoad(server) {
     load.child.stdin.end();
     await within(10_000, load.exited, 'load').catch(() => load.child.kill('SIGKILL'));
   };
-  return { open: (count) => ask(`open ${count}`), serverCpu: async () => (await ask('cpu')).server_cpu_ns, stop };
+  return {
+    open: (count) => ask(`open ${count}`),
+    serverCpu: async () => (await ask('cpu')).server_cpu_ns,
+    stop,
+  };
 }
 
 /** Resident memory of a process in bytes, as the kernel counts it now. */
 export function residentBytes(pid) {
-  const [, kib] = /^Rss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? [];
+  const [, kib] =
+    /^Rss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? [];
   return Number(kib) * 1024;
 }
 

@@ -3,8 +3,15 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kindOf, preparePeers, versions } from '../lib/peers.mjs';
-import { machine, median, printTable, ratio, writeResults } from '../lib/report.mjs';
-import { descriptors, hardDescriptorLimit, residentBytes, startIdleLoad, startServer } from '../lib/system.mjs';
+import { machine, printTable, writeResults } from '../lib/report.mjs';
+import { alternate, pairedRatio, range } from '../lib/rounds.mjs';
+import {
+  descriptors,
+  hardDescriptorLimit,
+  residentBytes,
+  startIdleLoad,
+  startServer,
+} from '../lib/system.mjs';
 
 export const title = 'Resident memory of the server per idle connection, and CPU per accepted one';
 
@@ -14,14 +21,17 @@ const MORE = 10_000;
 
 async function untilAccepted(server, count) {
   for (const start = Date.now(); descriptors(server.pid) < count; await sleep(20))
-    if (Date.now() - start > 30_000) throw new Error(`accepted ${descriptors(server.pid)} of ${count} in 30 s`);
+    if (Date.now() - start > 30_000)
+      throw new Error(`accepted ${descriptors(server.pid)} of ${count} in 30 s`);
 }
 
 /** Has the garbage collected (where there is a collector), then waits until two readings agree. */
 async function settledMemory(server, collects) {
-  for (let i = 0; collects && i < 2; i++) {
-    server.signal('SIGUSR2');
-    await sleep(300);
+  if (collects) {
+    for (let i = 0; i < 2; i++) {
+      server.signal('SIGUSR2');
+      await sleep(300);
+    }
   }
   let before = residentBytes(server.pid);
   for (let tries = 0; tries < 20; tries++) {
@@ -58,7 +68,9 @@ async function runOnce({ command, collects }) {
 export async function run({ only, quick }) {
   const needed = FIRST + MORE + 100;
   if (hardDescriptorLimit() < needed) {
-    console.log(`skipped idle: needs ${needed} file descriptors per process, the hard limit is ${hardDescriptorLimit()} (ulimit -Hn)`);
+    console.log(
+      `skipped idle: needs ${needed} file descriptors per process, the hard limit is ${hardDescriptorLimit()} (ulimit -Hn)`,
+    );
     process.exitCode = 1;
     return;
   }
@@ -66,45 +78,50 @@ export async function run({ only, quick }) {
   const rounds = quick ? 2 : 5;
   console.log(`${machine()}; ${versions(peers)}; ${FIRST} connections open, then ${MORE} more`);
 
-  const runs = new Map(peers.map(({ name }) => [name, []]));
-  for (let round = 0; round < rounds; round++) {
-    for (const peer of peers) {
-      try {
-        runs.get(peer.name).push(await runOnce(peer));
-      } catch (error) {
-        console.log(`FAILED ${peer.name}: ${error.message}`);
-        process.exitCode = 1;
-      }
-    }
-  }
-  const results = [...runs].filter(([, list]) => list.length > 0).map(([name, list]) => ({
-    name,
-    all: list.map(({ bytes }) => bytes),
-    bytes: median(list.map(({ bytes }) => bytes)),
-    cpu: median(list.map(({ cpu }) => cpu)),
-    rate: median(list.map(({ rate }) => rate)),
-  }));
-  const nodeBytes = results.find(({ name }) => name === 'node')?.bytes;
+  const runs = [...(await alternate(peers, rounds, 'idle connections', runOnce))];
+  const node = runs.find(([name]) => name === 'node')?.[1];
   console.log();
   printTable(
     ['peer', 'bytes/connection', 'lowest', 'highest', 'of node', 'CPU µs/accept', 'runs'],
-    results.map(({ name, bytes, all, cpu }) => [
-      name, bytes.toFixed(0), Math.min(...all).toFixed(0), Math.max(...all).toFixed(0), ratio(bytes, nodeBytes),
-      (cpu / 1000).toFixed(1), String(all.length),
-    ]),
+    runs.map(([name, list]) => {
+      const bytes = range(list, 'bytes');
+      return [
+        name,
+        bytes.median.toFixed(0),
+        bytes.lowest.toFixed(0),
+        bytes.highest.toFixed(0),
+        pairedRatio(list, node, 'bytes'),
+        (range(list, 'cpu').median / 1000).toFixed(1),
+        String(list.length),
+      ];
+    }),
   );
   if (only.peers) return;
-  writeResults(
-    'idle',
-    results.map(({ name, bytes, cpu, rate, all }) => ({
-      bench: 'idle', case: `${FIRST}+${MORE}`, peer: name, cpu_ns_per_op: Math.round(cpu), ops_per_s: Math.round(rate),
-      runs: all.length, bytes_per_connection: Math.round(bytes),
-    })),
-    {
-      title: 'Resident memory of the server per idle connection (shorter is better)',
-      notes: [`slope from ${FIRST} to ${FIRST + MORE} connections; ${versions(peers)}; median of ${rounds} alternating runs`, machine()],
-      format: (bytes) => `${bytes.toFixed(0)} B`,
-      panels: [{ title: 'bytes per connection', bars: results.map(({ name, bytes }) => ({ label: name, value: bytes, kind: kindOf(name) })) }],
-    },
-  );
+  const rows = runs.map(([name, list]) => ({
+    bench: 'idle',
+    case: `${FIRST}+${MORE}`,
+    peer: name,
+    cpu_ns_per_op: Math.round(range(list, 'cpu').median),
+    ops_per_s: Math.round(range(list, 'rate').median),
+    runs: list.length,
+    bytes_per_connection: Math.round(range(list, 'bytes').median),
+  }));
+  writeResults('idle', rows, {
+    title: 'Resident memory of the server per idle connection (shorter is better)',
+    notes: [
+      `slope from ${FIRST} to ${FIRST + MORE} connections; median of ${rounds} alternating runs`,
+      `${versions(peers)}; ${machine()}`,
+    ],
+    format: (bytes) => `${bytes.toFixed(0)} B`,
+    panels: [
+      {
+        title: 'bytes per connection',
+        bars: rows.map((row) => ({
+          label: row.peer,
+          value: row.bytes_per_connection,
+          kind: kindOf(row.peer),
+        })),
+      },
+    ],
+  });
 }
