@@ -19,7 +19,7 @@ interface Row {
 }
 
 const [header, ...lines] = readFileSync(join(root, 'docs', 'api-map.tsv'), 'utf8')
-  .trimEnd()
+  .replace(/\n$/, '')
   .split('\n')
   .map((line) => line.split('\t'));
 
@@ -31,7 +31,7 @@ const rows: Row[] = lines.map(([cName = '', rust, ts, note = '']) => ({
   note,
 }));
 
-test('the map has four columns and names every C symbol once, in order', (t) => {
+test('the map has four columns and names every C symbol once', (t) => {
   t.deepEqual(header, ['c_name', 'rust', 'ts', 'note']);
   t.deepEqual(
     lines.filter((cells) => cells.length !== 4),

@@ -6,6 +6,6 @@ import { heading, main, mustRun } from './lib.mjs';
 await main(async () => {
   await build();
   heading('examples/quickstart.ts');
-  const args = ['--import', '@oxc-node/core/register', 'examples/quickstart.ts'];
+  const args = ['--import', 'tsx', 'examples/quickstart.ts'];
   await mustRun('the demo', process.execPath, [...args, ...process.argv.slice(2)]);
 });

@@ -35,9 +35,10 @@ async function rust() {
 async function ava() {
   const { code, output } = await runTool('ava', 'ava', [], { capture: true });
   count(output, {
-    passed: /^\s*(\d+) tests? passed/gm,
     failed: /^\s*(\d+) (?:tests? failed|uncaught exceptions?|unhandled rejections?)/gm,
   });
+  // The summary is silent about those that passed when another failed.
+  counted.passed += output.match(/^\s*[✔√] /gm)?.length ?? 0;
   return code === 0;
 }
 

@@ -11,12 +11,13 @@ const split = (path: string) => path.match(/\[[^\]]+\]|[^.[\]]+/g) ?? [];
 const symbolName = (part: string) => /^\[Symbol\.(\w+)\]$/.exec(part)?.[1];
 
 function atRunTime(path: string): boolean {
-  let at: unknown = evnode;
-  for (const part of split(path)) {
+  const [first = '', ...rest] = split(path);
+  let at = (evnode as Record<string, unknown>)[first];
+  if (at === undefined) return false;
+  for (const part of rest) {
     const name = symbolName(part);
     const key = name ? (Symbol as unknown as Record<string, symbol>)[name] : part;
-    if (key === undefined || at === null || at === undefined) return false;
-    if (!(key in Object(at))) return false;
+    if (key === undefined || !(key in Object(at))) return false;
     // A getter on a prototype has no object to work on here; that it is there is all we ask.
     at = Object.getOwnPropertyDescriptor(at, key)?.value;
   }

@@ -25,4 +25,10 @@ mod sys;
 pub mod util;
 
 pub use base::{BaseHandle, Event, EventBase, EventConfig, EventFlags, LoopExit, LoopFlags};
+#[cfg(feature = "buffer")]
+pub use buffer::EvBuffer;
+#[cfg(feature = "bufferevent")]
+pub use bufferevent::BufferEvent;
 pub use error::{Error, Result};
+#[cfg(feature = "listener")]
+pub use listener::ConnListener;

@@ -3,9 +3,24 @@
 //! One file a facility, all behind [`Backend`]. A backend knows descriptors and interests; events,
 //! timers, signals and callbacks are the business of [`base`](crate::base).
 
+#[cfg(any(unix, feature = "backend-polling"))]
+mod common;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod epoll;
+#[cfg(all(unix, feature = "backend-mio"))]
+mod mio;
+#[cfg(unix)]
+mod poll;
+#[cfg(all(any(unix, windows), feature = "backend-polling"))]
+mod polling;
+mod registry;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use crate::util::OwnedFd;
+pub use registry::{features_of, open, supported_methods};
 
 /// A descriptor as the operating system numbers it (`evutil_socket_t`).
 #[cfg(unix)]
@@ -13,13 +28,6 @@ pub type RawFd = std::os::fd::RawFd;
 /// A socket as the operating system numbers it (`evutil_socket_t`).
 #[cfg(windows)]
 pub type RawFd = std::os::windows::io::RawSocket;
-
-/// A descriptor that is closed when it is dropped.
-#[cfg(unix)]
-pub type OwnedFd = std::os::fd::OwnedFd;
-/// A socket that is closed when it is dropped.
-#[cfg(windows)]
-pub type OwnedFd = std::os::windows::io::OwnedSocket;
 
 bitflags::bitflags! {
     /// What to watch a descriptor for, and what it turned out to be ready for.

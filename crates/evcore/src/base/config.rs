@@ -117,5 +117,8 @@ pub(super) fn check_priorities(call: &'static str, priorities: usize) -> Result<
     if (1..=MAX_PRIORITIES).contains(&priorities) {
         return Ok(());
     }
-    Err(Error::invalid(call, format!("{priorities} priorities asked for; 1 to {MAX_PRIORITIES} go")))
+    Err(Error::invalid(
+        call,
+        format!("{priorities} priorities asked for; 1 to {MAX_PRIORITIES} go"),
+    ))
 }

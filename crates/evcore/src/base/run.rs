@@ -271,13 +271,7 @@ impl Inner {
         ran
     }
 
-    fn call(
-        self: &Rc<Self>,
-        id: EventId,
-        callback: EventCallback,
-        fired: EventFlags,
-        calls: u16,
-    ) {
+    fn call(self: &Rc<Self>, id: EventId, callback: EventCallback, fired: EventFlags, calls: u16) {
         let mut guard = CallGuard { inner: self, id, callback: Some(callback) };
         let event = Event::handle(self.weak(), id, false);
         for call in 0..calls {

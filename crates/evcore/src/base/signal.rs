@@ -47,8 +47,8 @@ impl SignalSink {
         else {
             return;
         };
-        let _ = count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_add(1));
+        let _ =
+            count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_add(1));
         if !self.any.swap(true, Ordering::AcqRel) {
             // Nobody could be told of a failure here; the signal is seen at the next wake-up.
             let _ = self.waker.wake();

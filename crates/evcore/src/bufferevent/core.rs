@@ -191,7 +191,7 @@ impl Core {
         }
         self.stop_writing();
         if self.error.borrow().is_none() {
-            if let Some(Err(error)) = self.with_transport(Transport::connect_result) {
+            if let Some(Err(error)) = self.with_transport(|transport| transport.connect_result()) {
                 *self.error.borrow_mut() = Some(error);
             }
         }
@@ -295,8 +295,7 @@ impl Core {
                 self.suspend(Suspended::INPUT_FULL);
                 return;
             }
-            let result =
-                self.with_transport(|transport| transport.read(&mut input, room));
+            let result = self.with_transport(|transport| transport.read(&mut input, room));
             result.map(|result| result.map(|count| (count, input.len())))
         };
         match result {
@@ -412,8 +411,7 @@ impl Core {
                 }
                 return;
             }
-            let result =
-                self.with_transport(|transport| transport.write(&mut output, usize::MAX));
+            let result = self.with_transport(|transport| transport.write(&mut output, usize::MAX));
             result.map(|result| result.map(|_| output.len()))
         };
         match result {
@@ -609,10 +607,7 @@ impl Core {
         self.timeouts.get().map(|timeouts| &**timeouts)
     }
 
-    pub(super) fn set_timeouts(
-        self: &Rc<Self>,
-        set: impl FnOnce(&Timeouts, u64),
-    ) -> Result<()> {
+    pub(super) fn set_timeouts(self: &Rc<Self>, set: impl FnOnce(&Timeouts, u64)) -> Result<()> {
         const CALL: &str = "BufferEvent::set_timeouts";
         let timeouts = self.timeouts.get_or_init(Box::default);
         if timeouts.timer.borrow().is_none() {

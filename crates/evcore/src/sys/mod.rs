@@ -1,1 +1,17 @@
-//! (in the making)
+//! The only door to system calls that rustix lacks, and to descriptors that others own.
+
+mod fd;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(unix)]
+mod net;
+#[cfg(unix)]
+pub(crate) mod signal;
+
+pub(crate) use fd::borrow_fd;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{epoll_pwait2, has_epoll_pwait2};
+#[cfg(unix)]
+pub(crate) use net::interface_index;
+#[cfg(all(any(target_os = "linux", target_os = "android"), feature = "listener"))]
+pub(crate) use net::set_defer_accept;

@@ -157,7 +157,8 @@ mod tests {
         for slot in [4, 1, 3, 0, 2] {
             heap.set(slot, 7);
         }
-        let order: Vec<u32> = std::iter::from_fn(|| heap.pop_due(7).map(|(slot, _)| slot)).collect();
+        let order: Vec<u32> =
+            std::iter::from_fn(|| heap.pop_due(7).map(|(slot, _)| slot)).collect();
         assert_eq!(order, [4, 1, 3, 0, 2]);
     }
 

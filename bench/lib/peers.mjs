@@ -1,0 +1,112 @@
+// Who takes part. A peer's `prepare()` builds or finds its program and returns the command without its mode
+// argument, or throws `Missing` with what to install.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { benchDir, compile, has, Missing, rootDir, run } from './system.mjs';
+
+function prepareEvnode(...mode) {
+  if (!existsSync(`${rootDir}dist/index.mjs`))
+    throw new Missing('evnode itself, built: npm install && npm run build');
+  return { command: [process.execPath, '--expose-gc', `${benchDir}peers/evnode.mjs`, ...mode] };
+}
+
+function prepareEvcore() {
+  if (!has('cargo')) throw new Missing('Rust (https://rustup.rs)');
+  const args = [
+    'build',
+    '--release',
+    '--package',
+    'evcore-bench',
+    '--message-format=json-render-diagnostics',
+  ];
+  const messages = run('cargo', args, { cwd: rootDir })
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  return { command: [messages.find((message) => message.executable).executable] };
+}
+
+function prepareLibevent() {
+  const program = compile('peers/libevent.c', ['-levent_core'], {
+    header: 'event2/bufferevent.h',
+    missing: "libevent's headers (Debian: apt-get install libevent-dev)",
+  });
+  return { command: [program], version: run(program, ['version']).trim() };
+}
+
+function prepareNode() {
+  return {
+    command: [process.execPath, '--expose-gc', `${benchDir}peers/node.mjs`],
+    version: process.versions.node,
+  };
+}
+
+function prepareBun() {
+  const manifest = `${benchDir}node_modules/bun/package.json`;
+  const { bun: wanted } = JSON.parse(readFileSync(`${benchDir}package.json`, 'utf8')).dependencies;
+  if (!existsSync(manifest) || JSON.parse(readFileSync(manifest, 'utf8')).version !== wanted) {
+    console.log(`installing bun ${wanted} from npm, this once ...`);
+    try {
+      run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], { cwd: benchDir });
+    } catch (error) {
+      throw new Missing(
+        `bun ${wanted}: "npm install" in bench/ failed: ${error.message.split('\n')[1] ?? error.message}`,
+      );
+    }
+  }
+  return {
+    command: [`${benchDir}node_modules/bun/bin/bun.exe`, `${benchDir}peers/bun.mjs`],
+    version: wanted,
+  };
+}
+
+/** In the order of the tables and charts. `collects`: has a garbage collector that SIGUSR2 starts. */
+export const peers = [
+  { name: 'evnode', ours: true, collects: true, prepare: () => prepareEvnode('attached') },
+  { name: 'evnode-nested', ours: true, prepare: () => prepareEvnode('nested') },
+  { name: 'evnode-waiter', ours: true, prepare: () => prepareEvnode('waiter') },
+  { name: 'evnode-blocking', ours: true, prepare: () => prepareEvnode('blocking') },
+  { name: 'evcore', ours: true, prepare: prepareEvcore },
+  { name: 'node', collects: true, prepare: prepareNode },
+  { name: 'bun', collects: true, prepare: prepareBun },
+  { name: 'libevent', prepare: prepareLibevent },
+  { name: 'floor', prepare: () => ({ command: [compile('peers/floor.c')] }) },
+];
+
+/** How a chart shows a peer. */
+export function kindOf(name) {
+  if (name === 'floor') return 'reference';
+  return peers.find((peer) => peer.name === name)?.ours ? 'ours' : 'peer';
+}
+
+/** Prepares the peers of these names; those that cannot run are named on the console with the reason. */
+export function preparePeers(names) {
+  const unknown = names.find((name) => !peers.some((peer) => peer.name === name));
+  if (unknown !== undefined) {
+    throw new Error(
+      `There is no peer named ${unknown}. There are: ${peers.map(({ name }) => name).join(', ')}`,
+    );
+  }
+  const ready = [];
+  for (const peer of peers.filter(({ name }) => names.includes(name))) {
+    try {
+      ready.push({ ...peer, ...peer.prepare() });
+    } catch (error) {
+      if (error instanceof Missing) {
+        console.log(`skipped ${peer.name}: needs ${error.message}`);
+      } else {
+        console.log(`FAILED ${peer.name}: ${error.message}`);
+        process.exitCode = 1;
+      }
+    }
+  }
+  return ready;
+}
+
+/** "Node 20.20.2, Bun 1.4.5": the versions of the peers that have one. */
+export function versions(ready) {
+  return ready
+    .filter(({ version }) => version)
+    .map(({ name, version }) => `${name} ${version}`)
+    .join(', ');
+}

@@ -1,0 +1,174 @@
+// Processes: building what is missing, starting servers and the load generator, reading what the kernel says.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export const benchDir = fileURLToPath(new URL('..', import.meta.url));
+export const rootDir = fileURLToPath(new URL('../..', import.meta.url));
+const buildDir = `${benchDir}build`;
+
+/** Thrown when a peer cannot run here; the message says what would make it run. */
+export class Missing extends Error {}
+
+/** Runs a command to its end and returns its standard output. Its failure throws, with what it printed. */
+export function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28, ...options });
+  if (result.error) throw result.error;
+  if (result.status !== 0)
+    throw new Error(`${command} ${args.join(' ')} failed:\n${result.stderr}${result.stdout}`);
+  return result.stdout;
+}
+
+export function has(command) {
+  return spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
+}
+
+/**
+ * Compiles one C file into bench/build/ unless the program there is newer. Returns the program's path. Throws
+ * `Missing` where there is no compiler or not the library's header.
+ */
+export function compile(source, libraries = [], requirement) {
+  const cc = process.env.CC ?? 'cc';
+  if (!has(cc)) throw new Missing('a C compiler (Debian: apt-get install gcc)');
+  if (requirement) {
+    const input = `#include <${requirement.header}>\n`;
+    if (spawnSync(cc, ['-fsyntax-only', '-xc', '-'], { input }).status !== 0)
+      throw new Missing(requirement.missing);
+  }
+  const name = source.replace(/^.*\/|\.c$/g, '');
+  const from = `${benchDir}${source}`;
+  const to = `${buildDir}/${name}`;
+  if (existsSync(to) && statSync(to).mtimeMs > statSync(from).mtimeMs) return to;
+  mkdirSync(buildDir, { recursive: true });
+  run(cc, ['-O2', '-Wall', '-Wextra', from, '-o', to, ...libraries]);
+  return to;
+}
+
+// The server has one core and the load generator another, so that neither's CPU is the other's cache miss.
+const canPin = process.platform === 'linux' && availableParallelism() >= 2 && has('taskset');
+const pinned = (cpu, command) => (canPin ? ['taskset', '-c', String(cpu), ...command] : command);
+export const pinning = canPin
+  ? 'server on CPU 0, load on CPU 1'
+  : 'not pinned (needs taskset and two CPUs)';
+
+// 15,000 idle connections need more descriptors than most soft limits give.
+const withDescriptors = (command) => [
+  'sh',
+  '-c',
+  'ulimit -n "$(ulimit -Hn)" 2>/dev/null; exec "$@"',
+  'sh',
+  ...command,
+];
+
+/** The most descriptors that a process may ask for here. */
+export function hardDescriptorLimit() {
+  const limit = run('sh', ['-c', 'ulimit -Hn']).trim();
+  return limit === 'unlimited' ? Infinity : Number(limit);
+}
+
+function start(cpu, command) {
+  const [program, ...args] = withDescriptors(pinned(cpu, command));
+  const child = spawn(program, args, { stdio: 'pipe' });
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => (errors += text));
+  child.stdin.on('error', () => {}); // The process may be gone already; its exit status says so.
+  const lines = createInterface({ input: child.stdout });
+  const exited = new Promise((resolve) =>
+    child.once('close', (code, signal) => resolve({ code, signal })),
+  );
+  child.once('error', (error) => (errors += error.message));
+  return { child, lines, exited, errors: () => errors.trim() };
+}
+
+function within(milliseconds, promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`${what}: no answer within ${milliseconds / 1000} s`)),
+      milliseconds,
+    );
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+function nextLine({ lines, exited, errors }, what) {
+  const line = new Promise((resolve) => lines.once('line', resolve));
+  const gone = exited.then(({ code, signal }) => {
+    throw new Error(`${what} ended early (${signal ?? code}): ${errors()}`);
+  });
+  return within(20_000, Promise.race([line, gone]), what);
+}
+
+/** Starts a peer and waits for its "port N". `stop()` closes its stdin and waits until it is gone. */
+export async function startServer(command) {
+  const process = start(0, command);
+  const stop = async () => {
+    process.child.stdin.end();
+    try {
+      await within(3000, process.exited, command.join(' '));
+    } catch {
+      process.child.kill('SIGKILL');
+      await process.exited;
+    }
+  };
+  try {
+    const [, port] = /^port (\d+)$/.exec(await nextLine(process, command.join(' '))) ?? [];
+    if (!port) throw new Error(`${command.join(' ')} did not print its port`);
+    return {
+      port: Number(port),
+      pid: process.child.pid,
+      signal: (name) => process.child.kill(name),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Runs the load generator against a server to its end. Returns what it measured. */
+export async function measure(server, { pattern, connections, size }, { warmup, window }) {
+  const args = [pattern, server.port, server.pid, connections, size, warmup, window].map(String);
+  const load = start(1, [compile('load.c'), ...args]);
+  const lines = [];
+  load.lines.on('line', (line) => lines.push(line));
+  try {
+    const { code, signal } = await within(warmup + window + 30_000, load.exited, 'load');
+    if (code !== 0) throw new Error(load.errors() || `load ended with ${signal ?? code}`);
+  } catch (error) {
+    load.child.kill('SIGKILL');
+    throw error;
+  }
+  const result = JSON.parse(lines[0]);
+  return { cpu: result.server_cpu_ns / result.ops, rate: (result.ops * 1e9) / result.elapsed_ns };
+}
+
+/** Starts the load generator that opens idle connections on request. */
+export function startIdleLoad(server) {
+  const load = start(1, [compile('load.c'), 'idle', String(server.port), String(server.pid)]);
+  const ask = async (line) => {
+    load.child.stdin.write(`${line}\n`);
+    return JSON.parse(await nextLine(load, 'load'));
+  };
+  const stop = async () => {
+    load.child.stdin.end();
+    await within(10_000, load.exited, 'load').catch(() => load.child.kill('SIGKILL'));
+  };
+  return {
+    open: (count) => ask(`open ${count}`),
+    serverCpu: async () => (await ask('cpu')).server_cpu_ns,
+    stop,
+  };
+}
+
+/** Resident memory of a process in bytes, as the kernel counts it now. */
+export function residentBytes(pid) {
+  const [, kib] =
+    /^Rss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? [];
+  return Number(kib) * 1024;
+}
+
+export const descriptors = (pid) => readdirSync(`/proc/${pid}/fd`).length;

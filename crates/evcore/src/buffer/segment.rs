@@ -1,0 +1,141 @@
+//! One stretch of a buffer's bytes: a block of its own or a reference to somebody's `Bytes`.
+
+use std::{iter, mem};
+
+use bytes::{Buf, Bytes};
+
+use super::block::Block;
+
+/// Up to this many bytes are copied into the room of the last segment rather than kept apart: a
+/// copy of this size costs less than one more extent in a `writev`.
+const COALESCE: usize = 256;
+
+/// A block with less than this part of it filled is too big to travel: its bytes are copied.
+const WASTEFUL: usize = 8;
+
+/// A block is split by copying the smaller part if that has up to this many bytes, else by sharing.
+const COPY_TO_SPLIT: usize = 64 * 1024;
+
+/// A stretch of bytes.
+pub(super) enum Segment {
+    /// Bytes in a block of our own, with room before and behind them.
+    Owned(Block),
+    /// Bytes that belong to somebody else as well, read-only (`evbuffer_add_reference`).
+    Shared(Bytes),
+}
+
+impl Segment {
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Owned(block) => block.len(),
+            Self::Shared(bytes) => bytes.len(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn data(&self) -> &[u8] {
+        match self {
+            Self::Owned(block) => block.data(),
+            Self::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The block, if the segment is one of our own.
+    #[inline]
+    pub(super) fn block_mut(&mut self) -> Option<&mut Block> {
+        match self {
+            Self::Owned(block) => Some(block),
+            Self::Shared(_) => None,
+        }
+    }
+
+    /// How many bytes fit behind the data.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        match self {
+            Self::Owned(block) => block.room(),
+            Self::Shared(_) => 0,
+        }
+    }
+
+    /// Forgets the first `len` bytes.
+    #[inline]
+    pub(super) fn advance(&mut self, len: usize) {
+        match self {
+            Self::Owned(block) => block.advance(len),
+            Self::Shared(bytes) => bytes.advance(len.min(bytes.len())),
+        }
+    }
+
+    /// Forgets all but the first `len` bytes.
+    pub(super) fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Owned(block) => block.truncate(len),
+            Self::Shared(bytes) => bytes.truncate(len),
+        }
+    }
+
+    /// Whether copying the data into existing `room` beats moving the segment.
+    #[inline]
+    pub(super) fn coalesces_into(&self, room: usize) -> bool {
+        let len = self.len();
+        len <= room && (len <= COALESCE || self.is_wasteful())
+    }
+
+    /// The segment, in a smaller block if it would pin one that is nearly empty. Without memory
+    /// for a smaller block it stays as it is.
+    #[inline]
+    pub(super) fn fit(self) -> Self {
+        if self.is_wasteful() {
+            if let Some(block) = Block::concat(self.len(), iter::once(self.data())) {
+                return Self::Owned(block);
+            }
+        }
+        self
+    }
+
+    /// Splits off the first `len` bytes and keeps the others. `None`, and no change, without memory.
+    pub(super) fn split_front(&mut self, len: usize) -> Option<Self> {
+        if let Self::Owned(block) = self {
+            let (front, rest) = block.data().split_at_checked(len)?;
+            if front.len().min(rest.len()) <= COPY_TO_SPLIT {
+                let mut part;
+                if front.len() <= rest.len() {
+                    part = Block::concat(len, iter::once(front))?;
+                    block.advance(len);
+                } else {
+                    let rest = Block::concat(rest.len(), iter::once(rest))?;
+                    part = mem::replace(block, rest);
+                    part.truncate(len);
+                }
+                return Some(Self::Owned(part));
+            }
+        }
+        let bytes = self.share()?;
+        (len <= bytes.len()).then(|| Self::Shared(bytes.split_to(len)))
+    }
+
+    /// Makes the segment one that can be held twice. `None`, and no change, without memory.
+    pub(super) fn share(&mut self) -> Option<&mut Bytes> {
+        if let Self::Owned(block) = self {
+            let block = mem::replace(block, Block::new(0)?);
+            *self = Self::Shared(Bytes::from_owner(block));
+        }
+        match self {
+            Self::Shared(bytes) => Some(bytes),
+            Self::Owned(_) => None,
+        }
+    }
+
+    #[inline]
+    fn is_wasteful(&self) -> bool {
+        match self {
+            Self::Owned(block) => {
+                let capacity = block.capacity();
+                capacity > Block::SMALLEST && block.len() <= capacity / WASTEFUL
+            }
+            Self::Shared(_) => false,
+        }
+    }
+}
