@@ -532,8 +532,7 @@ fn without_close_on_free_the_descriptor_stays_open() {
     let base = EventBase::new().unwrap();
     let (_peer, ours) = UnixStream::pair().unwrap();
     let fd = ours.as_raw_fd();
-    let bev =
-        BufferEvent::socket(&base, Some(ours.into()), BufferEventOptions::empty()).unwrap();
+    let bev = BufferEvent::socket(&base, Some(ours.into()), BufferEventOptions::empty()).unwrap();
     bev.free();
     assert!(is_open(fd));
     // SAFETY: the descriptor was let go of and is nobody else's.
