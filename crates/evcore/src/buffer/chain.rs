@@ -63,12 +63,13 @@ impl Chain {
         self.first.is_none() && more <= 1 || self.rest.try_reserve(more).is_ok()
     }
 
+    /// The conversion happens where the segment will stand: written to the stack first and copied
+    /// from there, it would cost a short message more than its own copying.
     #[inline]
-    pub(super) fn push_back(&mut self, segment: Segment) {
-        if self.first.is_none() {
-            self.first = Some(segment);
-        } else {
-            self.rest.push_back(segment);
+    pub(super) fn push_back(&mut self, segment: impl Into<Segment>) {
+        match &mut self.first {
+            first @ None => *first = Some(segment.into()),
+            Some(_) => self.rest.push_back(segment.into()),
         }
     }
 
