@@ -139,3 +139,30 @@ impl Chain {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::buffer::EvBuffer;
+
+    #[test]
+    fn an_emptied_buffer_owns_no_memory() {
+        let empty: [fn(&mut EvBuffer); 6] = [
+            |buffer| assert_eq!(buffer.drain(usize::MAX), Ok(30)),
+            |buffer| assert_eq!(buffer.remove(&mut [0; 40]), Ok(30)),
+            |buffer| EvBuffer::from(vec![1]).add_buffer(buffer).unwrap(),
+            |buffer| EvBuffer::new().add_buffer(buffer).unwrap(),
+            |buffer| EvBuffer::new().prepend_buffer(buffer).unwrap(),
+            |buffer| buffer.cut(0),
+        ];
+        for empty in empty {
+            let mut buffer = EvBuffer::new();
+            for _ in 0..10 {
+                buffer.add_bytes("abc").unwrap();
+            }
+            buffer.expand(5000).unwrap();
+            empty(&mut buffer);
+            assert_eq!(buffer.chain.count(), 0);
+            assert_eq!(buffer.chain.rest.capacity(), 0);
+        }
+    }
+}
