@@ -50,7 +50,7 @@ impl EvBuffer {
         if !self.chain.try_reserve(1) {
             return Err(BufferError::OutOfMemory { call: CALL, requested: len });
         }
-        self.chain.push_back(Segment::Shared(data));
+        self.chain.push_back(data);
         self.len += len;
         self.changed(len, 0);
         Ok(())

@@ -31,6 +31,13 @@ impl From<Block> for Segment {
     }
 }
 
+impl From<Bytes> for Segment {
+    #[inline]
+    fn from(bytes: Bytes) -> Self {
+        Self::Shared(bytes)
+    }
+}
+
 impl Segment {
     #[inline]
     pub(super) fn len(&self) -> usize {
