@@ -1,4 +1,5 @@
 //! Segmented buffers through their public interface.
+#![cfg(feature = "buffer")]
 
 use std::io::{BufRead, IoSlice, Read, Write};
 use std::sync::{Arc, Mutex};

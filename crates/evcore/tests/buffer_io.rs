@@ -1,5 +1,5 @@
 //! Buffers on real descriptors.
-#![cfg(unix)]
+#![cfg(all(unix, feature = "buffer"))]
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

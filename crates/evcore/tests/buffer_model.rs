@@ -1,5 +1,5 @@
 //! Buffers against vectors of bytes: random sequences of all operations must leave both the same.
-#![cfg(unix)]
+#![cfg(all(unix, feature = "buffer"))]
 
 use std::io::{IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -1,4 +1,5 @@
 //! Finding strings and lines in segmented buffers.
+#![cfg(feature = "buffer")]
 
 use evcore::buffer::{EolStyle, EvBuffer, Position};
 
