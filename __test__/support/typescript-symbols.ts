@@ -57,11 +57,14 @@ export function typescriptSymbols(root: string): (path: string) => boolean {
     let type = ofInstance
       ? checker.getDeclaredTypeOfSymbol(symbol)
       : checker.getTypeOfSymbol(symbol);
+    let isField = false;
     for (const part of rest) {
       const found = member(type, part);
       if (!found) return false;
       type = checker.getTypeOfSymbol(found);
+      isField = ofInstance && (found.flags & ts.SymbolFlags.Property) !== 0;
     }
-    return !isValue || atRunTime(path);
+    // A field stands on the objects, not on the prototype: it is enough that the class exists.
+    return !isValue || atRunTime(isField ? first : path);
   };
 }
