@@ -35,6 +35,9 @@ export interface Kinds {
   readonly LOOP_ENDED: 8
   /** A `baseOnce` fired. handle: base; what: EventFlags; extra: its token. */
   readonly ONCE: 9
+  /** A bufferevent that `bevClose` closed has sent what was queued, or cannot any more. handle:
+   * bufferevent, dead after this call. */
+  readonly CLOSED: 10
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
@@ -146,7 +149,7 @@ export interface Raw {
   /** Creates a bufferevent; fd: a connected socket, which it takes over, or -1. options:
    * CLOSE_ON_FREE 1, DEFER_CALLBACKS 4. */
   bevNew(base: Handle, fd: number, options: number): Handle
-  /** Which callbacks to deliver: 1 READABLE, 2 WRITABLE, 4 BEV_EVENT. */
+  /** Which callbacks to deliver: 1 READABLE, 2 WRITABLE, 4 BEV_EVENT, 8 CLOSED. */
   bevSetCallbacks(bev: Handle, mask: number): void
   /** Queues a copy of the bytes. */
   bevWrite(bev: Handle, bytes: Bytes): void
@@ -182,7 +185,7 @@ export interface Raw {
   bevSetTimeouts(bev: Handle, readMs: number, writeMs: number): void
   /** Frees it at once, with what is queued; closes the socket with CLOSE_ON_FREE. */
   bevFree(bev: Handle): void
-  /** Frees the handle at once and the socket when what is queued has been written. */
+  /** Stops reading and frees it when what is queued has been written; CLOSED comes then. */
   bevClose(bev: Handle): void
 }
 
