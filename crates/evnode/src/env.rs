@@ -4,10 +4,12 @@
 //! one asynchronous cleanup hook, which frees every object, joins our threads, closes the handles of
 //! the host's loop and lets go only when the last of those is closed; Node waits for it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
 use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::sys;
 
@@ -27,7 +29,23 @@ pub(crate) struct EnvState {
     host_handles: Cell<usize>,
     hook: Cell<sys::napi_async_cleanup_hook_handle>,
     /// Changes of watched buffers that JavaScript was not told of yet.
-    changes: RefCell<Vec<Change>>,
+    changes: Arc<Changes>,
+}
+
+/// Changes of watched buffers. Buffers may be sent to other threads, and so may their callbacks.
+#[derive(Default)]
+pub(crate) struct Changes {
+    list: Mutex<Vec<Change>>,
+    any: AtomicBool,
+}
+
+impl Changes {
+    /// Notes a change that JavaScript is told of as soon as no buffer is borrowed.
+    pub(crate) fn note(&self, change: Change) {
+        // Nothing that runs under the lock can leave the list half changed.
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+        self.any.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A watched buffer has changed.
@@ -51,7 +69,7 @@ impl EnvState {
             closing: Cell::new(false),
             host_handles: Cell::new(0),
             hook: Cell::new(ptr::null_mut()),
-            changes: RefCell::default(),
+            changes: Arc::default(),
         });
         let mut hook = ptr::null_mut();
         let instance = Rc::into_raw(state.clone()).cast_mut().cast::<c_void>();
@@ -116,20 +134,20 @@ impl EnvState {
         self.host_handles.get()
     }
 
-    /// Notes a change that JavaScript is told of as soon as no buffer is borrowed.
-    pub(crate) fn note_change(&self, change: Change) {
-        self.changes.borrow_mut().push(change);
+    /// Where callbacks of watched buffers note what changed.
+    pub(crate) fn changes(&self) -> Arc<Changes> {
+        self.changes.clone()
     }
 
     /// Whether there are changes to tell JavaScript of.
     #[inline]
     pub(crate) fn has_changes(&self) -> bool {
-        // Nothing else borrows the list while this runs on the environment's only thread.
-        self.changes.try_borrow().is_ok_and(|changes| !changes.is_empty())
+        self.changes.any.load(Ordering::Relaxed)
     }
 
     pub(crate) fn take_changes(&self) -> Vec<Change> {
-        std::mem::take(&mut self.changes.borrow_mut())
+        self.changes.any.store(false, Ordering::Relaxed);
+        std::mem::take(&mut self.changes.list.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn let_go(&self) {
@@ -164,4 +182,13 @@ unsafe extern "C" fn end(_hook: sys::napi_async_cleanup_hook_handle, data: *mut 
 unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     // SAFETY: this is the reference that `create` gave to the instance data.
     drop(unsafe { Rc::from_raw(data.cast::<EnvState>().cast_const()) });
+}
+
+/// Sets up an environment that has just loaded the module.
+pub(crate) fn install(env: &napi::Env, exports: sys::napi_value) -> napi::Result<()> {
+    // SAFETY: Node calls a module's initialisation once per environment, with live values.
+    unsafe {
+        let state = EnvState::create(env.raw())?;
+        crate::raw::install(&state, exports)
+    }
 }
