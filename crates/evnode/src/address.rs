@@ -26,11 +26,9 @@ impl From<SocketAddress> for AddressInfo {
                 address: ip.ip().to_string(),
                 port: Some(ip.port()),
             },
-            SocketAddress::Unix(path) => Self {
-                family: "unix",
-                address: path.to_string_lossy().into_owned(),
-                port: None,
-            },
+            SocketAddress::Unix(path) => {
+                Self { family: "unix", address: path.to_string_lossy().into_owned(), port: None }
+            }
         }
     }
 }

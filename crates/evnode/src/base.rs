@@ -210,7 +210,8 @@ impl BaseOptions {
         }
         if let Some(features) = self.features {
             let features = u8::try_from(features).ok().and_then(Features::from_bits);
-            let unknown = Failure::Range("features are ET 1, O1 2, FDS 4, EARLY_CLOSE 8, NS_TIMEOUT 16");
+            let unknown =
+                Failure::Range("features are ET 1, O1 2, FDS 4, EARLY_CLOSE 8, NS_TIMEOUT 16");
             config.require_features(features.ok_or(unknown)?);
         }
         config.priorities(self.priorities.map_or(1, |priorities| priorities as usize));

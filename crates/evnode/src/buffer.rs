@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use evcore::buffer::EvBuffer;
 use evcore::buffer::{CallbackId, EolStyle};
-use evcore::EvBuffer;
 use napi_derive::napi;
 
 use crate::bufferevent::JsBev;
@@ -123,9 +123,8 @@ pub(crate) fn eol_style(number: i32) -> Result<EolStyle> {
 #[napi(catch_unwind)]
 pub fn buffer_segments(env: napi::Env, buffer: Handle) -> napi::Result<Vec<f64>> {
     cold(&env, |env| {
-        let lengths = |buffer: &mut EvBuffer| {
-            buffer.segments().map(|segment| segment.len() as f64).collect()
-        };
+        let lengths =
+            |buffer: &mut EvBuffer| buffer.segments().map(|segment| segment.len() as f64).collect();
         Ok(env.buffer(buffer)?.with(lengths))
     })
 }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use evcore::buffer::CallbackId;
 use evcore::bufferevent::{
-    BufferEventFlags, BufferEventHandler, BufferEventOptions, FlushMode,
+    BufferEvent, BufferEventFlags, BufferEventHandler, BufferEventOptions, FlushMode,
 };
-use evcore::{BufferEvent, EventFlags};
+use evcore::EventFlags;
 use napi_derive::napi;
 
 use crate::address::{self, AddressInfo};
@@ -94,8 +94,7 @@ impl JsBev {
         let table = &base.env.clone().table;
         table.insert(|handle| {
             let bev = BufferEvent::socket(&base.base, fd, options)?;
-            let callbacks =
-                Rc::new(Callbacks { base: base.clone(), handle, mask: Cell::new(0) });
+            let callbacks = Rc::new(Callbacks { base: base.clone(), handle, mask: Cell::new(0) });
             bev.set_handler(Some(callbacks.clone()));
             Ok(Object::Bev(Rc::new(Self {
                 bev,

@@ -8,7 +8,6 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::rc::Rc;
 
 use evcore::EventBase;
 use napi::sys;
@@ -235,11 +234,7 @@ impl Dispatch {
                     );
                 }
                 sys::napi_get_undefined(self.raw, &mut turn.receiver);
-                sys::napi_get_reference_value(
-                    self.raw,
-                    self.dispatcher.get(),
-                    &mut turn.function,
-                );
+                sys::napi_get_reference_value(self.raw, self.dispatcher.get(), &mut turn.function);
             }
             if turn.calls.is_multiple_of(CALLS_PER_SCOPE) {
                 if !turn.inner.is_null() {
@@ -362,14 +357,7 @@ impl Dispatch {
         // SAFETY: the reference is ours and a handle scope is open.
         let status = unsafe {
             sys::napi_get_reference_value(self.raw, self.drain.get(), &mut function);
-            sys::napi_call_function(
-                self.raw,
-                receiver,
-                function,
-                0,
-                ptr::null(),
-                ptr::null_mut(),
-            )
+            sys::napi_call_function(self.raw, receiver, function, 0, ptr::null(), ptr::null_mut())
         };
         if status != sys::Status::napi_ok {
             self.failed(Mode::Attached);
@@ -493,6 +481,3 @@ impl EnvState {
         Ok(())
     }
 }
-
-/// A reference to the environment that callbacks keep.
-pub(crate) type EnvRef = Rc<EnvState>;

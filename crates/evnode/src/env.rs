@@ -15,7 +15,10 @@ use napi::sys;
 
 use crate::dispatch::Dispatch;
 use crate::error::{Failure, Result};
-use crate::handle::{Handle, Object, Table};
+use crate::handle::{Handle, Table};
+
+/// A reference to an environment, as callbacks keep it.
+pub(crate) type EnvRef = Rc<EnvState>;
 
 /// One environment's state.
 pub(crate) struct EnvState {
@@ -170,9 +173,7 @@ unsafe extern "C" fn end(_hook: sys::napi_async_cleanup_hook_handle, data: *mut 
     state.dispatch.stop();
     let objects = state.table.take_all();
     for object in &objects {
-        if let Object::Base(base) = object {
-            base.shut_down();
-        }
+        object.shut_down();
     }
     drop(objects);
     state.let_go();

@@ -110,9 +110,11 @@ impl ErrorParts {
     fn system(call: &'static str, error: &io::Error, address: Option<&SocketAddress>) -> Self {
         let Some(errno) = error.raw_os_error() else {
             return match error.kind() {
-                io::ErrorKind::Unsupported => {
-                    Self::new(ErrorKind::Error, "ERR_EVNODE_UNSUPPORTED", format!("{call}: {error}"))
-                }
+                io::ErrorKind::Unsupported => Self::new(
+                    ErrorKind::Error,
+                    "ERR_EVNODE_UNSUPPORTED",
+                    format!("{call}: {error}"),
+                ),
                 io::ErrorKind::InvalidInput => {
                     Self::new(ErrorKind::Range, "ERR_EVNODE_ARG_VALUE", format!("{call}: {error}"))
                 }

@@ -39,6 +39,19 @@ pub(crate) enum Object {
     Listener(Rc<JsListener>),
 }
 
+impl Object {
+    /// Ends what the object does, for the end of the environment.
+    pub(crate) fn shut_down(&self) {
+        match self {
+            Self::Base(base) => base.shut_down(),
+            Self::Event(event) => event.event.free(),
+            Self::Bev(bev) => bev.bev.free(),
+            Self::Listener(listener) => listener.listener.free(),
+            Self::Buffer(_) | Self::Input(_) | Self::Output(_) => {}
+        }
+    }
+}
+
 #[derive(Default)]
 struct Slots {
     slots: Vec<Slot>,
@@ -66,7 +79,9 @@ impl Table {
         let reused = if all.free.len() > FEWEST_FREE || full { all.free.pop_front() } else { None };
         let index = match reused {
             Some(index) => index,
-            None if full => return Err(Failure::internal("4194304 objects are the most there can be")),
+            None if full => {
+                return Err(Failure::internal("4194304 objects are the most there can be"))
+            }
             None => {
                 all.slots.push(Slot { generation: 1, object: None });
                 all.slots.len() as u32 - 1
@@ -84,10 +99,7 @@ impl Table {
     }
 
     /// Reserves a slot and fills it with what `make` returns for its handle.
-    pub(crate) fn insert(
-        &self,
-        make: impl FnOnce(Handle) -> Result<Object>,
-    ) -> Result<Handle> {
+    pub(crate) fn insert(&self, make: impl FnOnce(Handle) -> Result<Object>) -> Result<Handle> {
         let handle = self.reserve()?;
         match make(handle) {
             Ok(object) => {
@@ -109,12 +121,6 @@ impl Table {
         slot.generation = if slot.generation + 1 == GENERATIONS { 1 } else { slot.generation + 1 };
         all.free.push_back(handle as u32 & SLOT_MASK);
         object
-    }
-
-    /// Finds what a handle stands for.
-    #[inline]
-    pub(crate) fn find(&self, handle: Handle) -> Result<Object> {
-        self.pick(handle, Some)
     }
 
     /// Finds what a handle stands for if `pick` likes it.
@@ -141,7 +147,12 @@ impl Table {
 
     /// Calls `each` with every live object.
     pub(crate) fn each(&self, mut each: impl FnMut(&Object)) {
-        self.slots.borrow().slots.iter().filter_map(|slot| slot.object.as_ref()).for_each(&mut each);
+        self.slots
+            .borrow()
+            .slots
+            .iter()
+            .filter_map(|slot| slot.object.as_ref())
+            .for_each(&mut each);
     }
 }
 

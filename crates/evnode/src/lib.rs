@@ -17,7 +17,7 @@ mod handle;
 mod listener;
 mod raw;
 
-use napi::bindgen_prelude::{JsObjectValue, JsValue, Object};
+use napi::bindgen_prelude::{JsValue, Object};
 use napi_derive::napi;
 
 /// Sets up an environment: its state and the table of raw functions.

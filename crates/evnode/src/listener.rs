@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use evcore::bufferevent::BufferEventOptions;
-use evcore::listener;
+use evcore::listener::{self, ConnListener};
 use evcore::util::SocketAddress;
-use evcore::ConnListener;
 use napi_derive::napi;
 
 use crate::address::{self, AddressInfo};
@@ -20,7 +19,7 @@ use crate::raw::{cold, owned_fd, raw_fd, OwnedFd};
 
 /// A listener that JavaScript holds.
 pub(crate) struct JsListener {
-    listener: ConnListener,
+    pub(crate) listener: ConnListener,
     base: Rc<Base>,
     accept: Rc<Accept>,
 }
@@ -188,17 +187,12 @@ pub fn listener_local_address(
     env: napi::Env,
     listener: Handle,
 ) -> napi::Result<Option<AddressInfo>> {
-    cold(&env, |env| {
-        Ok(env.listener(listener)?.listener.local_address().map(AddressInfo::from))
-    })
+    cold(&env, |env| Ok(env.listener(listener)?.listener.local_address().map(AddressInfo::from)))
 }
 
 /// The peer of the connection accepted last (for `rawSockets`; ask in the callback).
 #[napi(catch_unwind)]
-pub fn listener_last_peer(
-    env: napi::Env,
-    listener: Handle,
-) -> napi::Result<Option<AddressInfo>> {
+pub fn listener_last_peer(env: napi::Env, listener: Handle) -> napi::Result<Option<AddressInfo>> {
     cold(&env, |env| {
         Ok(env.listener(listener)?.accept.last_peer.borrow().clone().map(AddressInfo::from))
     })

@@ -68,11 +68,7 @@ impl Attach {
 }
 
 /// The backend of a base that is to be attached in this way.
-pub(crate) fn open_backend(
-    env: &EnvRef,
-    attach: Attach,
-    config: &EventConfig,
-) -> Result<Opened> {
+pub(crate) fn open_backend(env: &EnvRef, attach: Attach, config: &EventConfig) -> Result<Opened> {
     if attach == Attach::Uv {
         let watchers = uv_watch::Watchers::new(env)?;
         let backend = Box::new(uv_watch::UvBackend::new(&watchers)?);
@@ -85,7 +81,7 @@ pub(crate) fn open_backend(
 /// A backend, and the poll handles behind it if it is libuv's.
 pub(crate) struct Opened {
     pub(crate) backend: Box<dyn Backend>,
-    watchers: Option<Rc<uv_watch::Watchers>>,
+    pub(crate) watchers: Option<Rc<uv_watch::Watchers>>,
 }
 
 /// Attaches a base whose backend [`open_backend`] opened.

@@ -172,10 +172,7 @@ impl UvHost {
     /// After libuv has waited: is there anything to do?
     fn check(&self) {
         let Some(base) = self.base.upgrade() else { return };
-        if self.is_due()
-            || base.end_is_due()
-            || base.base.next_timeout() == Some(Duration::ZERO)
-        {
+        if self.is_due() || base.end_is_due() || base.base.next_timeout() == Some(Duration::ZERO) {
             self.due.set(false);
             base.turn();
         }

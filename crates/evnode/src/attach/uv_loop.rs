@@ -6,7 +6,7 @@
 //! are allocated in the size that libuv tells and touched through its functions alone.
 
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error, Layout};
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{c_int, c_void};
 use std::io;
 use std::mem::{align_of, size_of};
 use std::ptr::NonNull;
@@ -85,10 +85,8 @@ functions! {
     uv_timer_start: fn(RawHandle, Callback, u64, u64) -> c_int;
     uv_timer_stop: fn(RawHandle) -> c_int;
     uv_now: fn(*mut sys::uv_loop_s) -> u64;
-    uv_update_time: fn(*mut sys::uv_loop_s);
     uv_poll_init_socket: fn(*mut sys::uv_loop_s, RawHandle, RawFd) -> c_int;
     uv_poll_start: fn(RawHandle, c_int, PollCallback) -> c_int;
-    uv_poll_stop: fn(RawHandle) -> c_int;
     uv_signal_init: fn(*mut sys::uv_loop_s, RawHandle) -> c_int;
     uv_signal_start: fn(RawHandle, SignalCallback, c_int) -> c_int;
     uv_err_name: fn(c_int) -> *const std::ffi::c_char;

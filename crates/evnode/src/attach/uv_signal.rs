@@ -19,11 +19,7 @@ pub(super) struct UvSignals {
 }
 
 impl UvSignals {
-    pub(super) fn new(
-        env: &EnvRef,
-        uv: &'static Uv,
-        event_loop: *mut sys::uv_loop_s,
-    ) -> Self {
+    pub(super) fn new(env: &EnvRef, uv: &'static Uv, event_loop: *mut sys::uv_loop_s) -> Self {
         Self { env: env.clone(), uv, event_loop, watched: Vec::new() }
     }
 }
@@ -35,8 +31,7 @@ impl SignalSource for UvSignals {
         let owner: *const Arc<SignalSink> = &*sink;
         // SAFETY: loop and handle are live.
         let init = |raw| unsafe { (self.uv.uv_signal_init)(self.event_loop, raw) };
-        let handle =
-            UvHandle::new(&self.env, self.uv, HandleType::Signal, owner.cast(), init)?;
+        let handle = UvHandle::new(&self.env, self.uv, HandleType::Signal, owner.cast(), init)?;
         // SAFETY: the handle is initialised.
         let started = unsafe {
             (self.uv.uv_unref)(handle.raw());

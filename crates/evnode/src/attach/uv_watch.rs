@@ -74,9 +74,11 @@ impl Watchers {
             }
             let Some(handle) = &watcher.handle else { continue };
             let mut events = 0;
-            for (interest, event) in
-                [(Interest::READ, READABLE), (Interest::WRITE, WRITABLE), (Interest::CLOSED, DISCONNECT)]
-            {
+            for (interest, event) in [
+                (Interest::READ, READABLE),
+                (Interest::WRITE, WRITABLE),
+                (Interest::CLOSED, DISCONNECT),
+            ] {
                 if watcher.interest.get().contains(interest) {
                     events |= event;
                 }
@@ -107,8 +109,7 @@ impl Watchers {
         let owner: *const Watcher = &*watcher;
         // SAFETY: loop and handle are live, and the descriptor is checked by libuv.
         let init = |raw| unsafe { (self.uv.uv_poll_init_socket)(self.event_loop, raw, fd) };
-        let handle =
-            UvHandle::new(&self.env, self.uv, HandleType::Poll, owner.cast(), init)?;
+        let handle = UvHandle::new(&self.env, self.uv, HandleType::Poll, owner.cast(), init)?;
         // SAFETY: the handle is initialised. The base's keep-alive is a handle of its own.
         unsafe { (self.uv.uv_unref)(handle.raw()) };
         watcher.handle = Some(handle);
@@ -239,8 +240,7 @@ impl UvWake {
         // SAFETY: loop and handle are live.
         let init =
             |raw| unsafe { (watchers.uv.uv_async_init)(watchers.event_loop, raw, Some(woken)) };
-        let handle =
-            UvHandle::new(&watchers.env, watchers.uv, HandleType::Async, owner, init)?;
+        let handle = UvHandle::new(&watchers.env, watchers.uv, HandleType::Async, owner, init)?;
         // SAFETY: the handle is initialised.
         unsafe { (watchers.uv.uv_unref)(handle.raw()) };
         Ok(Arc::new(Self { uv: watchers.uv, handle: Mutex::new(Some(AsyncHandle(handle))) }))

@@ -186,7 +186,8 @@ impl Host for Waiter {
 
     fn turn_ended(&self) {
         let Some(base) = self.base.upgrade() else { return };
-        let timeout = if base.end_is_due() { Some(Duration::ZERO) } else { base.base.next_timeout() };
+        let timeout =
+            if base.end_is_due() { Some(Duration::ZERO) } else { base.base.next_timeout() };
         if timeout == Some(Duration::ZERO) {
             self.kick();
             return;

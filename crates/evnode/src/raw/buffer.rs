@@ -4,8 +4,8 @@ use std::io;
 use std::rc::Rc;
 
 use evcore::backend::RawFd;
+use evcore::buffer::EvBuffer;
 use evcore::buffer::{BufferEnd, EolStyle, MAX_READ};
-use evcore::EvBuffer;
 
 use super::functions;
 use super::memory::{fd_from, Bytes, Decoded, Encoding, Text};

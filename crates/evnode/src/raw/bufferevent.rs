@@ -107,11 +107,13 @@ functions! {
     }
 
     c"bevInputLength" bev_input_length(_env, bev: Rc<JsBev>) -> usize {
-        Ok(bev.bev.input().len())
+        let length = bev.bev.input().len();
+        Ok(length)
     }
 
     c"bevOutputLength" bev_output_length(_env, bev: Rc<JsBev>) -> usize {
-        Ok(bev.bev.output().len())
+        let length = bev.bev.output().len();
+        Ok(length)
     }
 
     c"bevInput" bev_input(_env, bev: Rc<JsBev>) -> i32 {

@@ -4,7 +4,7 @@ use std::ptr;
 use std::slice;
 
 use evcore::backend::RawFd;
-use evcore::EvBuffer;
+use evcore::buffer::EvBuffer;
 use napi::sys;
 
 use super::value::{FromJs, IntoJs};

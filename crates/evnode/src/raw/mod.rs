@@ -25,7 +25,10 @@ pub(crate) use memory::{owned_fd, raw_fd, OwnedFd};
 use value::IntoJs;
 
 /// One function of the table.
-type Entry = (&'static CStr, unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value);
+type Entry = (
+    &'static CStr,
+    unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
+);
 
 /// Defines a table of raw functions. The arguments are converted by their types in order; an
 /// argument that is left out is `undefined`.
@@ -36,7 +39,7 @@ macro_rules! functions {
                 raw: napi::sys::napi_env,
                 info: napi::sys::napi_callback_info,
             ) -> napi::sys::napi_value {
-                const COUNT: usize = [$(stringify!($argument)),*].len();
+                const COUNT: usize = { let names: &[&str] = &[$(stringify!($argument)),*]; names.len() };
                 fn run(
                     $cx: &$crate::env::EnvState,
                     arguments: [napi::sys::napi_value; COUNT],
@@ -95,10 +98,7 @@ unsafe fn guard<const COUNT: usize, R: IntoJs>(
 }
 
 /// Runs the body of a generated function; what it fails with is thrown.
-pub(crate) fn cold<R>(
-    env: &napi::Env,
-    run: impl FnOnce(&EnvRef) -> Result<R>,
-) -> napi::Result<R> {
+pub(crate) fn cold<R>(env: &napi::Env, run: impl FnOnce(&EnvRef) -> Result<R>) -> napi::Result<R> {
     let state = match EnvState::of(env) {
         Ok(state) => state,
         Err(_) => return Err(napi::Error::from_reason("this environment ends")),
