@@ -1,1 +1,28 @@
 //! Node.js bindings of evcore.
+//!
+//! JavaScript names every object by an integer handle. Hot functions are raw Node-API functions in
+//! one table, `exports.raw`, declared in `raw.d.ts`; all others are generated. What happens on a
+//! loop is told to JavaScript through one function, the dispatcher.
+
+mod address;
+mod attach;
+mod base;
+mod buffer;
+mod bufferevent;
+mod dispatch;
+mod env;
+mod error;
+mod event;
+mod handle;
+mod listener;
+mod raw;
+
+use napi::bindgen_prelude::{JsValue, Object};
+use napi_derive::napi;
+
+/// Sets up an environment: its state and the table of raw functions.
+#[napi(module_exports)]
+pub fn install(exports: Object, env: napi::Env) -> napi::Result<()> {
+    napi::bindgen_prelude::retain_current_module_for_unload_safety();
+    env::install(&env, exports.raw())
+}

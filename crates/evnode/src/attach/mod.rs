@@ -1,0 +1,104 @@
+//! How a base runs in a host's loop.
+//!
+//! Whatever the way, a host's turn is one turn of the base: from libuv's own phases on its poll
+//! handles (`uv`) or on the base's poll descriptor (`nested`), or on the word of a thread that waits
+//! (`waiter`). Without any of them the base runs in blocking calls only (`none`).
+
+pub(crate) mod uv;
+mod uv_loop;
+mod uv_signal;
+mod uv_watch;
+#[cfg(unix)]
+pub(crate) mod waiter;
+
+use std::rc::Rc;
+
+use evcore::backend::Backend;
+use evcore::EventConfig;
+
+use crate::base::Base;
+use crate::env::EnvRef;
+use crate::error::{Failure, Result};
+
+/// What a base asks of its host.
+pub(crate) trait Host {
+    /// Its name, as `baseAttachment` tells it.
+    fn name(&self) -> &'static str;
+    /// Keeps the process alive, or no longer.
+    fn keep_alive(&self, on: bool);
+    /// Something has changed outside of a turn: the next wait may have to end earlier.
+    fn changed(&self) {}
+    /// Takes a turn soon, though nothing is ready.
+    fn kick(&self);
+    /// A turn has ended.
+    fn turn_ended(&self) {}
+    /// Lets go of the host's loop. Called once; nothing else is called after it.
+    fn close(&self);
+    /// Whether the host is the base's backend, which cannot wait in a blocking call.
+    fn is_backend(&self) -> bool {
+        false
+    }
+}
+
+/// Which way to attach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attach {
+    /// libuv's poll handles as backend.
+    Uv,
+    /// The base's poll descriptor in libuv's loop.
+    Nested,
+    /// A thread that waits.
+    Waiter,
+    /// Blocking calls only.
+    None,
+}
+
+impl Attach {
+    /// Reads the option.
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>> {
+        match text {
+            "auto" => Ok(None),
+            "uv" => Ok(Some(Self::Uv)),
+            "nested" => Ok(Some(Self::Nested)),
+            "waiter" => Ok(Some(Self::Waiter)),
+            "none" => Ok(Some(Self::None)),
+            _ => Err(Failure::Range("attach is auto, uv, nested, waiter or none")),
+        }
+    }
+}
+
+/// The backend of a base that is to be attached in this way.
+pub(crate) fn open_backend(env: &EnvRef, attach: Attach, config: &EventConfig) -> Result<Opened> {
+    if attach == Attach::Uv {
+        let watchers = uv_watch::Watchers::new(env)?;
+        let backend = Box::new(uv_watch::UvBackend::new(&watchers)?);
+        return Ok(Opened { backend, watchers: Some(watchers) });
+    }
+    let backend = evcore::EventBase::open_backend(config)?;
+    Ok(Opened { backend, watchers: None })
+}
+
+/// A backend, and the poll handles behind it if it is libuv's.
+pub(crate) struct Opened {
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) watchers: Option<Rc<uv_watch::Watchers>>,
+}
+
+/// Attaches a base whose backend [`open_backend`] opened.
+pub(crate) fn attach(
+    base: &Rc<Base>,
+    attach: Attach,
+    watchers: Option<Rc<uv_watch::Watchers>>,
+) -> Result<Option<Rc<dyn Host>>> {
+    match attach {
+        Attach::None => Ok(None),
+        Attach::Uv | Attach::Nested => Ok(Some(uv::UvHost::attach(base, watchers)?)),
+        #[cfg(unix)]
+        Attach::Waiter => Ok(Some(waiter::Waiter::attach(base)?)),
+        #[cfg(not(unix))]
+        Attach::Waiter => Err(Failure::Core(evcore::Error::Unsupported {
+            call: "EventBase::new",
+            what: "the waiter thread needs a Unix system here; use attach: 'uv'".to_owned(),
+        })),
+    }
+}

@@ -1,0 +1,54 @@
+//! Signals through libuv, which puts handlers of its own in place of any other's.
+
+use std::ffi::c_int;
+use std::io;
+use std::sync::Arc;
+
+use evcore::base::{SignalSink, SignalSource};
+use napi::sys;
+
+use super::uv_loop::{self, HandleType, RawHandle, Uv, UvHandle};
+use crate::env::EnvRef;
+
+/// Catches signals with libuv's signal handles.
+pub(super) struct UvSignals {
+    env: EnvRef,
+    uv: &'static Uv,
+    event_loop: *mut sys::uv_loop_s,
+    watched: Vec<(i32, UvHandle, Box<Arc<SignalSink>>)>,
+}
+
+impl UvSignals {
+    pub(super) fn new(env: &EnvRef, uv: &'static Uv, event_loop: *mut sys::uv_loop_s) -> Self {
+        Self { env: env.clone(), uv, event_loop, watched: Vec::new() }
+    }
+}
+
+impl SignalSource for UvSignals {
+    fn watch(&mut self, signum: i32, sink: &Arc<SignalSink>) -> io::Result<()> {
+        self.unwatch(signum);
+        let sink = Box::new(sink.clone());
+        let owner: *const Arc<SignalSink> = &*sink;
+        // SAFETY: loop and handle are live.
+        let init = |raw| unsafe { (self.uv.uv_signal_init)(self.event_loop, raw) };
+        let handle = UvHandle::new(&self.env, self.uv, HandleType::Signal, owner.cast(), init)?;
+        // SAFETY: the handle is initialised.
+        let started = unsafe {
+            (self.uv.uv_unref)(handle.raw());
+            (self.uv.uv_signal_start)(handle.raw(), caught, signum)
+        };
+        uv_loop::check(self.uv, started)?;
+        self.watched.push((signum, handle, sink));
+        Ok(())
+    }
+
+    fn unwatch(&mut self, signum: i32) {
+        self.watched.retain(|(watched, ..)| *watched != signum);
+    }
+}
+
+unsafe extern "C" fn caught(handle: RawHandle, signum: c_int) {
+    // SAFETY: the owner of a signal handle is its sink, which is kept until the handle is closed.
+    let sink = unsafe { &*uv_loop::owner_of(handle).cast::<Arc<SignalSink>>() };
+    sink.raise(signum);
+}

@@ -1,0 +1,130 @@
+//! Buffers: `EvBuffer`, and those of bufferevents.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use evcore::buffer::EvBuffer;
+use evcore::buffer::{CallbackId, EolStyle};
+use napi_derive::napi;
+
+use crate::bufferevent::JsBev;
+use crate::env::{Change, Changes};
+use crate::error::{Failure, Result};
+use crate::handle::{Handle, Object};
+use crate::raw::cold;
+
+/// A buffer that JavaScript made.
+#[derive(Default)]
+pub(crate) struct JsBuffer {
+    pub(crate) buffer: RefCell<EvBuffer>,
+    pub(crate) watch: Cell<Option<CallbackId>>,
+}
+
+/// A buffer, whoever owns it.
+pub(crate) enum AnyBuffer {
+    Owned(Rc<JsBuffer>),
+    Input(Rc<JsBev>),
+    Output(Rc<JsBev>),
+}
+
+impl AnyBuffer {
+    pub(crate) fn of(object: Object) -> Option<Self> {
+        match object {
+            Object::Buffer(buffer) => Some(Self::Owned(buffer)),
+            Object::Input(bev) => Some(Self::Input(bev)),
+            Object::Output(bev) => Some(Self::Output(bev)),
+            _ => None,
+        }
+    }
+
+    /// Lends the buffer for one operation. JavaScript does not run meanwhile, so that nothing else
+    /// can hold it.
+    #[inline]
+    pub(crate) fn with<R>(&self, run: impl FnOnce(&mut EvBuffer) -> R) -> R {
+        match self {
+            Self::Owned(buffer) => run(&mut buffer.buffer.borrow_mut()),
+            Self::Input(bev) => {
+                let result = run(&mut bev.bev.input());
+                bev.base.touch();
+                result
+            }
+            Self::Output(bev) => {
+                let result = run(&mut bev.bev.output());
+                bev.base.touch();
+                result
+            }
+        }
+    }
+
+    /// Lends two buffers at once; `None` when they are the same.
+    pub(crate) fn with_both<R>(
+        &self,
+        other: &Self,
+        run: impl FnOnce(&mut EvBuffer, &mut EvBuffer) -> R,
+    ) -> Option<R> {
+        if self.is(other) {
+            return None;
+        }
+        Some(self.with(|first| other.with(|second| run(first, second))))
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Owned(one), Self::Owned(other)) => Rc::ptr_eq(one, other),
+            (Self::Input(one), Self::Input(other)) | (Self::Output(one), Self::Output(other)) => {
+                Rc::ptr_eq(one, other)
+            }
+            _ => false,
+        }
+    }
+
+    fn watch(&self) -> &Cell<Option<CallbackId>> {
+        match self {
+            Self::Owned(buffer) => &buffer.watch,
+            Self::Input(bev) => &bev.input_watch,
+            Self::Output(bev) => &bev.output_watch,
+        }
+    }
+
+    /// Starts or stops to note the buffer's changes.
+    pub(crate) fn set_watched(&self, handle: Handle, on: bool, changes: Arc<Changes>) {
+        let watch = self.watch();
+        if on == watch.get().is_some() {
+            return;
+        }
+        self.with(|buffer| {
+            if let Some(id) = watch.take() {
+                buffer.remove_callback(id);
+                return;
+            }
+            let id = buffer.add_callback(move |_, change| {
+                let (added, removed) = (change.added, change.deleted);
+                changes.note(Change { buffer: handle, added, removed });
+            });
+            watch.set(Some(id));
+        });
+    }
+}
+
+/// An end-of-line style as `raw.d.ts` numbers it.
+pub(crate) fn eol_style(number: i32) -> Result<EolStyle> {
+    match number {
+        0 => Ok(EolStyle::Any),
+        1 => Ok(EolStyle::Crlf),
+        2 => Ok(EolStyle::CrlfStrict),
+        3 => Ok(EolStyle::Lf),
+        4 => Ok(EolStyle::Nul),
+        _ => Err(Failure::Range("an end-of-line style is a number from 0 to 4")),
+    }
+}
+
+/// Lengths of the contiguous pieces that a buffer is made of.
+#[napi(catch_unwind)]
+pub fn buffer_segments(env: napi::Env, buffer: Handle) -> napi::Result<Vec<f64>> {
+    cold(&env, |env| {
+        let lengths =
+            |buffer: &mut EvBuffer| buffer.segments().map(|segment| segment.len() as f64).collect();
+        Ok(env.buffer(buffer)?.with(lengths))
+    })
+}

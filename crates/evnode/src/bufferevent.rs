@@ -1,0 +1,239 @@
+//! Bufferevents: `BufferEvent`.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use evcore::buffer::CallbackId;
+use evcore::bufferevent::{
+    BufferEvent, BufferEventFlags, BufferEventHandler, BufferEventOptions, FlushMode,
+};
+use evcore::EventFlags;
+use napi_derive::napi;
+
+use crate::address::{self, AddressInfo};
+use crate::base::Base;
+use crate::dispatch::Kind;
+use crate::env::EnvState;
+use crate::error::{Failure, Result};
+use crate::event::event_flags;
+use crate::handle::{Handle, Object};
+use crate::raw::{cold, OwnedFd};
+
+/// A bufferevent that JavaScript holds.
+pub(crate) struct JsBev {
+    pub(crate) bev: BufferEvent,
+    pub(crate) base: Rc<Base>,
+    pub(crate) callbacks: Rc<Callbacks>,
+    /// Handles of its buffers, 0 while nobody has asked for them.
+    pub(crate) input: Cell<Handle>,
+    pub(crate) output: Cell<Handle>,
+    pub(crate) input_watch: Cell<Option<CallbackId>>,
+    pub(crate) output_watch: Cell<Option<CallbackId>>,
+}
+
+/// What a bufferevent calls.
+pub(crate) struct Callbacks {
+    base: Rc<Base>,
+    handle: Handle,
+    /// Which callbacks JavaScript has: `READABLE` and so on.
+    pub(crate) mask: Cell<u8>,
+}
+
+const READABLE: u8 = 1;
+const WRITABLE: u8 = 2;
+const EVENT: u8 = 4;
+const CLOSED: u8 = 8;
+
+impl Callbacks {
+    fn has(&self, callback: u8) -> bool {
+        self.mask.get() & callback != 0
+    }
+
+    fn emit(&self, kind: Kind, what: f64, extra: f64) {
+        self.base.env.emit(kind, self.handle, what, extra);
+    }
+}
+
+impl BufferEventHandler for Callbacks {
+    fn readable(&self, _bev: &BufferEvent) {
+        if self.has(READABLE) {
+            self.emit(Kind::Readable, 0.0, 0.0);
+        }
+    }
+
+    fn writable(&self, _bev: &BufferEvent) {
+        if self.has(WRITABLE) {
+            self.emit(Kind::Writable, 0.0, 0.0);
+        }
+    }
+
+    fn event(&self, bev: &BufferEvent, what: BufferEventFlags) {
+        if self.has(EVENT) {
+            let errno = bev.take_error().map_or(0, |error| address::errno(&error));
+            self.emit(Kind::BevEvent, what.bits().into(), errno.into());
+        }
+    }
+
+    fn closed(&self, _bev: &BufferEvent) {
+        if self.has(CLOSED) {
+            self.emit(Kind::Closed, 0.0, 0.0);
+        }
+        JsBev::forget(&self.base.env, self.handle);
+    }
+
+    fn wants_write(&self) -> bool {
+        self.has(WRITABLE)
+    }
+}
+
+impl JsBev {
+    /// Makes a bufferevent whose callbacks are the dispatcher.
+    pub(crate) fn create(base: Rc<Base>, fd: Option<OwnedFd>, options: i32) -> Result<Handle> {
+        let options = u32::try_from(options).ok().and_then(BufferEventOptions::from_bits);
+        let options = options.ok_or(Failure::Range("these are no bufferevent options"))?;
+        let table = &base.env.clone().table;
+        table.insert(|handle| {
+            let bev = BufferEvent::socket(&base.base, fd, options)?;
+            let callbacks = Rc::new(Callbacks { base: base.clone(), handle, mask: Cell::new(0) });
+            bev.set_handler(Some(callbacks.clone()));
+            Ok(Object::Bev(Rc::new(Self {
+                bev,
+                base,
+                callbacks,
+                input: Cell::new(0),
+                output: Cell::new(0),
+                input_watch: Cell::new(None),
+                output_watch: Cell::new(None),
+            })))
+        })
+    }
+
+    /// Frees it and its handles.
+    pub(crate) fn free(self: Rc<Self>, handle: Handle) {
+        self.bev.set_handler(None);
+        Self::forget(&self.base.env, handle);
+        self.bev.free();
+    }
+
+    /// Ends the handles of a bufferevent.
+    fn forget(env: &EnvState, handle: Handle) {
+        let Some(Object::Bev(bev)) = env.table.remove(handle) else { return };
+        for buffer in [bev.input.take(), bev.output.take()] {
+            if buffer != 0 {
+                drop(env.table.remove(buffer));
+            }
+        }
+    }
+
+    /// The handle of the input or output buffer, made when first asked for.
+    pub(crate) fn buffer(self: &Rc<Self>, is_output: bool) -> Result<Handle> {
+        let cell = if is_output { &self.output } else { &self.input };
+        if cell.get() == 0 {
+            let bev = self.clone();
+            let object = if is_output { Object::Output(bev) } else { Object::Input(bev) };
+            cell.set(self.base.env.table.insert(|_| Ok(object))?);
+        }
+        Ok(cell.get())
+    }
+}
+
+/// One or both of `READ` and `WRITE`.
+pub(crate) fn directions(bits: i32) -> Result<EventFlags> {
+    event_flags(bits)
+}
+
+/// Connects to `host:port` or, with port absent, to a Unix socket's path; BEV_EVENT with CONNECTED or
+/// ERROR comes later. `host` is a numeric address.
+#[napi(catch_unwind)]
+pub fn bev_connect(
+    env: napi::Env,
+    bev: Handle,
+    host: String,
+    port: Option<u32>,
+) -> napi::Result<()> {
+    cold(&env, |env| {
+        let (bev, address) = (env.bev(bev)?, address::parse(&host, port)?);
+        bev.bev.connect(&address).map_err(|error| Failure::from(error).at(&address))?;
+        bev.base.touch();
+        Ok(())
+    })
+}
+
+/// [low, high] marks for reading (2) or writing (4).
+#[napi(catch_unwind)]
+pub fn bev_watermark(env: napi::Env, bev: Handle, what: i32) -> napi::Result<Vec<f64>> {
+    cold(&env, |env| {
+        let (low, high) = env.bev(bev)?.bev.watermark(directions(what)?);
+        Ok(vec![low as f64, high as f64])
+    })
+}
+
+/// Passes on what is queued; mode 0 normal, 1 flush, 2 finished (then ends the sending side).
+#[napi(catch_unwind)]
+pub fn bev_flush(env: napi::Env, bev: Handle, what: i32, mode: i32) -> napi::Result<()> {
+    cold(&env, |env| {
+        let bev = env.bev(bev)?;
+        let mode = match mode {
+            0 => FlushMode::Normal,
+            1 => FlushMode::Flush,
+            2 => FlushMode::Finished,
+            _ => return Err(Failure::Range("a flush mode is 0, 1 or 2")),
+        };
+        bev.bev.flush(directions(what)?, mode)?;
+        bev.base.touch();
+        Ok(())
+    })
+}
+
+/// Delivers READABLE (2) and/or WRITABLE (4) from the loop.
+#[napi(catch_unwind)]
+pub fn bev_trigger(env: napi::Env, bev: Handle, what: i32) -> napi::Result<()> {
+    cold(&env, |env| {
+        let bev = env.bev(bev)?;
+        bev.bev.trigger(directions(what)?)?;
+        bev.base.touch();
+        Ok(())
+    })
+}
+
+/// Delivers BEV_EVENT with these flags from the loop.
+#[napi(catch_unwind)]
+pub fn bev_trigger_event(env: napi::Env, bev: Handle, what: i32) -> napi::Result<()> {
+    cold(&env, |env| {
+        let bev = env.bev(bev)?;
+        let flags = u16::try_from(what).ok().and_then(BufferEventFlags::from_bits);
+        bev.bev.trigger_event(flags.ok_or(Failure::Range("these are no BufferEventFlags"))?)?;
+        bev.base.touch();
+        Ok(())
+    })
+}
+
+/// Sets the priority of its callbacks.
+#[napi(catch_unwind)]
+pub fn bev_set_priority(env: napi::Env, bev: Handle, priority: u32) -> napi::Result<()> {
+    cold(&env, |env| Ok(env.bev(bev)?.bev.set_priority(priority as usize)?))
+}
+
+/// The priority.
+#[napi(catch_unwind)]
+pub fn bev_priority(env: napi::Env, bev: Handle) -> napi::Result<u32> {
+    cold(&env, |env| Ok(env.bev(bev)?.bev.priority() as u32))
+}
+
+/// Its descriptor, or -1.
+#[napi(catch_unwind)]
+pub fn bev_fd(env: napi::Env, bev: Handle) -> napi::Result<f64> {
+    cold(&env, |env| Ok(env.bev(bev)?.bev.fd().map_or(-1.0, |fd| fd as f64)))
+}
+
+/// The address of our end.
+#[napi(catch_unwind)]
+pub fn bev_local_address(env: napi::Env, bev: Handle) -> napi::Result<Option<AddressInfo>> {
+    cold(&env, |env| Ok(env.bev(bev)?.bev.local_address().map(AddressInfo::from)))
+}
+
+/// The address of the peer.
+#[napi(catch_unwind)]
+pub fn bev_peer_address(env: napi::Env, bev: Handle) -> napi::Result<Option<AddressInfo>> {
+    cold(&env, |env| Ok(env.bev(bev)?.bev.peer_address().map(AddressInfo::from)))
+}

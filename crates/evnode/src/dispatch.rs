@@ -1,0 +1,483 @@
+//! Calls into JavaScript.
+//!
+//! JavaScript registers three functions; everything that happens goes through one of them, the
+//! dispatcher. In an attached base all calls of a loop's turn share one callback scope, which is
+//! opened by the first and runs microtasks and `process.nextTick` when the turn ends, and what a
+//! callback throws goes to `uncaughtException`. In a blocking loop ticks are drained after each
+//! callback, and what one throws ends the loop and is thrown by it.
+
+use std::cell::Cell;
+use std::ptr;
+
+use evcore::EventBase;
+use napi::sys;
+
+use crate::env::EnvState;
+use crate::error::{ErrorParts, Failure};
+use crate::handle::Handle;
+
+/// Why the dispatcher is called; the numbers are those of `Kinds` in `raw.d.ts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Event = 1,
+    Readable = 2,
+    Writable = 3,
+    BevEvent = 4,
+    Accepted = 5,
+    ListenerError = 6,
+    BufferChanged = 7,
+    LoopEnded = 8,
+    Once = 9,
+    Closed = 10,
+}
+
+impl Kind {
+    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 10] = [
+        (c"EVENT", Self::Event),
+        (c"READABLE", Self::Readable),
+        (c"WRITABLE", Self::Writable),
+        (c"BEV_EVENT", Self::BevEvent),
+        (c"ACCEPTED", Self::Accepted),
+        (c"LISTENER_ERROR", Self::ListenerError),
+        (c"BUFFER_CHANGED", Self::BufferChanged),
+        (c"LOOP_ENDED", Self::LoopEnded),
+        (c"ONCE", Self::Once),
+        (c"CLOSED", Self::Closed),
+    ];
+}
+
+/// Handles made by so many calls live at most until the next handle scope.
+const CALLS_PER_SCOPE: u32 = 32;
+
+/// How a turn treats ticks and exceptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// From the host's loop.
+    Attached,
+    /// Inside a call from JavaScript.
+    Blocking,
+}
+
+/// What the calls of one turn share.
+#[derive(Clone)]
+struct Turn {
+    mode: Mode,
+    base: EventBase,
+    /// Open while `scope` or `function` is set.
+    outer: sys::napi_handle_scope,
+    scope: sys::napi_callback_scope,
+    inner: sys::napi_handle_scope,
+    receiver: sys::napi_value,
+    function: sys::napi_value,
+    calls: u32,
+}
+
+/// One environment's way into JavaScript.
+pub(crate) struct Dispatch {
+    raw: sys::napi_env,
+    dispatcher: Cell<sys::napi_ref>,
+    errors: Cell<sys::napi_ref>,
+    drain: Cell<sys::napi_ref>,
+    context: Cell<sys::napi_async_context>,
+    turn: Cell<Option<Turn>>,
+    /// JavaScript cannot run here any more.
+    dead: Cell<bool>,
+    /// A callback of a blocking loop threw; the exception is pending.
+    threw: Cell<bool>,
+}
+
+/// Ends a turn when dropped.
+pub(crate) struct TurnGuard<'a> {
+    dispatch: &'a Dispatch,
+    outer: Option<Turn>,
+}
+
+impl Drop for TurnGuard<'_> {
+    fn drop(&mut self) {
+        if let Some(turn) = self.dispatch.turn.replace(self.outer.take()) {
+            self.dispatch.close_scopes(&turn);
+        }
+    }
+}
+
+impl Dispatch {
+    pub(crate) fn new(raw: sys::napi_env) -> Self {
+        Self {
+            raw,
+            dispatcher: Cell::new(ptr::null_mut()),
+            errors: Cell::new(ptr::null_mut()),
+            drain: Cell::new(ptr::null_mut()),
+            context: Cell::new(ptr::null_mut()),
+            turn: Cell::new(None),
+            dead: Cell::new(false),
+            threw: Cell::new(false),
+        }
+    }
+
+    /// Takes the three functions that JavaScript registers; `None` where a value is no function.
+    ///
+    /// # Safety
+    /// The values belong to an open handle scope of this environment.
+    pub(crate) unsafe fn register(&self, functions: [sys::napi_value; 3]) -> Result<(), Failure> {
+        let mut kinds = [0; 3];
+        for (value, kind) in functions.iter().zip(&mut kinds) {
+            // SAFETY: the caller vouches for the values.
+            unsafe { sys::napi_typeof(self.raw, *value, kind) };
+        }
+        let [dispatcher, errors, drain] = kinds;
+        let function = sys::ValueType::napi_function;
+        if dispatcher != function || errors != function {
+            return Err(Failure::Type("the dispatcher and the error factory are functions"));
+        }
+        self.replace(&self.dispatcher, functions[0]);
+        self.replace(&self.errors, functions[1]);
+        if drain == function {
+            self.replace(&self.drain, functions[2]);
+        }
+        if self.context.get().is_null() {
+            let (mut name, mut context) = (ptr::null_mut(), ptr::null_mut());
+            // SAFETY: the environment is live and the pointers are ours.
+            unsafe {
+                sys::napi_create_string_latin1(self.raw, c"evnode".as_ptr(), 6, &mut name);
+                sys::napi_async_init(self.raw, ptr::null_mut(), name, &mut context);
+            }
+            self.context.set(context);
+        }
+        Ok(())
+    }
+
+    fn replace(&self, cell: &Cell<sys::napi_ref>, value: sys::napi_value) {
+        let mut reference = ptr::null_mut();
+        // SAFETY: the value is a function of this environment, the old reference ours.
+        unsafe {
+            sys::napi_create_reference(self.raw, value, 1, &mut reference);
+            let old = cell.replace(reference);
+            if !old.is_null() {
+                sys::napi_delete_reference(self.raw, old);
+            }
+        }
+    }
+
+    /// Never calls JavaScript again: the environment ends.
+    pub(crate) fn stop(&self) {
+        self.dead.set(true);
+        for cell in [&self.dispatcher, &self.errors, &self.drain] {
+            let reference = cell.replace(ptr::null_mut());
+            if !reference.is_null() {
+                // SAFETY: the reference is ours and the environment not gone yet.
+                unsafe { sys::napi_delete_reference(self.raw, reference) };
+            }
+        }
+        let context = self.context.replace(ptr::null_mut());
+        if !context.is_null() {
+            // SAFETY: the context is ours and the environment not gone yet.
+            unsafe { sys::napi_async_destroy(self.raw, context) };
+        }
+    }
+
+    /// Whether JavaScript can be called.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.get()
+    }
+
+    /// Begins a turn of `base`'s loop; turns of other bases may be under way around it.
+    pub(crate) fn enter(&self, mode: Mode, base: &EventBase) -> TurnGuard<'_> {
+        let null = ptr::null_mut();
+        let turn = Turn {
+            mode,
+            base: base.clone(),
+            outer: ptr::null_mut(),
+            scope: ptr::null_mut(),
+            inner: ptr::null_mut(),
+            receiver: null,
+            function: ptr::null_mut(),
+            calls: 0,
+        };
+        self.threw.set(false);
+        TurnGuard { dispatch: self, outer: self.turn.replace(Some(turn)) }
+    }
+
+    /// Whether a callback of the blocking loop threw, which is pending.
+    pub(crate) fn threw(&self) -> bool {
+        self.threw.replace(false)
+    }
+
+    fn close_scopes(&self, turn: &Turn) {
+        // SAFETY: the scopes are open, were opened in the reverse order and are closed once.
+        unsafe {
+            if !turn.inner.is_null() {
+                sys::napi_close_handle_scope(self.raw, turn.inner);
+            }
+            if !turn.scope.is_null() {
+                sys::napi_close_callback_scope(self.raw, turn.scope);
+            }
+            if !turn.outer.is_null() {
+                sys::napi_close_handle_scope(self.raw, turn.outer);
+            }
+        }
+    }
+
+    /// Opens what a turn's calls need, or opens its handle scope anew.
+    fn prepare(&self, turn: &mut Turn) {
+        // SAFETY: the environment is live, we are on its thread, and the scopes nest.
+        unsafe {
+            if turn.outer.is_null() {
+                sys::napi_open_handle_scope(self.raw, &mut turn.outer);
+                if turn.mode == Mode::Attached {
+                    let mut resource = ptr::null_mut();
+                    sys::napi_create_object(self.raw, &mut resource);
+                    sys::napi_open_callback_scope(
+                        self.raw,
+                        resource,
+                        self.context.get(),
+                        &mut turn.scope,
+                    );
+                }
+                sys::napi_get_undefined(self.raw, &mut turn.receiver);
+                sys::napi_get_reference_value(self.raw, self.dispatcher.get(), &mut turn.function);
+            }
+            if turn.calls.is_multiple_of(CALLS_PER_SCOPE) {
+                if !turn.inner.is_null() {
+                    sys::napi_close_handle_scope(self.raw, turn.inner);
+                }
+                sys::napi_open_handle_scope(self.raw, &mut turn.inner);
+            }
+            turn.calls = turn.calls.wrapping_add(1);
+        }
+    }
+
+    /// Calls the dispatcher, unless JavaScript cannot run or a callback of the blocking loop threw.
+    pub(crate) fn emit(&self, kind: Kind, handle: Handle, what: f64, extra: f64) {
+        if self.dead.get() || self.threw.get() || self.dispatcher.get().is_null() {
+            return;
+        }
+        let Some(mut turn) = self.turn.take() else { return };
+        self.prepare(&mut turn);
+        let (mode, receiver, function) = (turn.mode, turn.receiver, turn.function);
+        self.turn.set(Some(turn));
+        if !self.call(receiver, function, kind, handle, what, extra) {
+            self.failed(mode);
+        } else if mode == Mode::Blocking {
+            self.drain_ticks(receiver);
+        }
+    }
+
+    /// Calls the dispatcher from within a call of JavaScript's, to which it throws what it throws.
+    pub(crate) fn emit_inside(
+        &self,
+        kind: Kind,
+        handle: Handle,
+        what: f64,
+        extra: f64,
+    ) -> Result<(), Failure> {
+        if self.dead.get() || self.dispatcher.get().is_null() {
+            return Ok(());
+        }
+        let (mut receiver, mut function) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: a call of JavaScript's brings a handle scope with it.
+        unsafe {
+            sys::napi_get_undefined(self.raw, &mut receiver);
+            sys::napi_get_reference_value(self.raw, self.dispatcher.get(), &mut function);
+        }
+        if self.call(receiver, function, kind, handle, what, extra) {
+            Ok(())
+        } else {
+            Err(Failure::Pending)
+        }
+    }
+
+    fn call(
+        &self,
+        receiver: sys::napi_value,
+        function: sys::napi_value,
+        kind: Kind,
+        handle: Handle,
+        what: f64,
+        extra: f64,
+    ) -> bool {
+        let mut arguments = [ptr::null_mut(); 4];
+        // SAFETY: a handle scope is open; receiver and function live in it or in one around it.
+        unsafe {
+            sys::napi_create_int32(self.raw, kind as i32, &mut arguments[0]);
+            sys::napi_create_int32(self.raw, handle, &mut arguments[1]);
+            sys::napi_create_double(self.raw, what, &mut arguments[2]);
+            sys::napi_create_double(self.raw, extra, &mut arguments[3]);
+            let status = sys::napi_call_function(
+                self.raw,
+                receiver,
+                function,
+                arguments.len(),
+                arguments.as_ptr(),
+                ptr::null_mut(),
+            );
+            status == sys::Status::napi_ok
+        }
+    }
+
+    /// Deals with what a callback threw.
+    fn failed(&self, mode: Mode) {
+        let mut pending = false;
+        // SAFETY: the environment is live.
+        unsafe { sys::napi_is_exception_pending(self.raw, &mut pending) };
+        if mode == Mode::Blocking && pending {
+            // It stays pending and is thrown when the call that runs the loop returns.
+            self.threw.set(true);
+            self.break_loop();
+            return;
+        }
+        let mut exception = ptr::null_mut();
+        // SAFETY: as above; a handle scope is open.
+        let taken = pending
+            && unsafe { sys::napi_get_and_clear_last_exception(self.raw, &mut exception) }
+                == sys::Status::napi_ok;
+        if !taken || !self.raise(exception) {
+            // The environment is being terminated: no callback can run any more.
+            self.dead.set(true);
+            self.break_loop();
+        }
+    }
+
+    /// Hands an exception to `uncaughtException`; false when JavaScript cannot run any more.
+    fn raise(&self, exception: sys::napi_value) -> bool {
+        let mut ignored = ptr::null_mut();
+        // SAFETY: the environment is live and the exception in an open scope. The conversion has no
+        // effect; it is refused when JavaScript cannot run, where the next call must not be made.
+        unsafe {
+            sys::napi_coerce_to_bool(self.raw, exception, &mut ignored) == sys::Status::napi_ok
+                && sys::napi_fatal_exception(self.raw, exception) == sys::Status::napi_ok
+        }
+    }
+
+    /// Runs microtasks and ticks in a blocking loop. What they throw is uncaught, as it is in Node.
+    fn drain_ticks(&self, receiver: sys::napi_value) {
+        if self.drain.get().is_null() {
+            return;
+        }
+        let mut function = ptr::null_mut();
+        // SAFETY: the reference is ours and a handle scope is open.
+        let status = unsafe {
+            sys::napi_get_reference_value(self.raw, self.drain.get(), &mut function);
+            sys::napi_call_function(self.raw, receiver, function, 0, ptr::null(), ptr::null_mut())
+        };
+        if status != sys::Status::napi_ok {
+            self.failed(Mode::Attached);
+        }
+    }
+
+    fn break_loop(&self) {
+        if let Some(turn) = self.turn.take() {
+            turn.base.loop_break();
+            self.turn.set(Some(turn));
+        }
+    }
+
+    /// Makes the JavaScript error for a failure; null when none can be made.
+    pub(crate) fn error(&self, failure: Failure) -> sys::napi_value {
+        let parts = ErrorParts::from(failure);
+        let number = |value: f64| {
+            let mut result = ptr::null_mut();
+            // SAFETY: the environment is live and a handle scope open.
+            unsafe { sys::napi_create_double(self.raw, value, &mut result) };
+            result
+        };
+        let text = |value: &str| {
+            let mut result = ptr::null_mut();
+            let (start, length) = (value.as_ptr().cast(), value.len() as isize);
+            // SAFETY: as above; start and length are those of a slice.
+            unsafe { sys::napi_create_string_utf8(self.raw, start, length, &mut result) };
+            result
+        };
+        let mut undefined = ptr::null_mut();
+        // SAFETY: as above.
+        unsafe { sys::napi_get_undefined(self.raw, &mut undefined) };
+        let (code, message) = (text(parts.code), text(&parts.message));
+        if !self.errors.get().is_null() {
+            let arguments = [
+                number(f64::from(parts.kind as i32)),
+                code,
+                message,
+                number(f64::from(parts.errno)),
+                parts.syscall.as_deref().map_or(undefined, text),
+                parts.address.as_deref().map_or(undefined, text),
+                parts.port.map_or(undefined, |port| number(f64::from(port))),
+            ];
+            let (mut factory, mut error) = (ptr::null_mut(), ptr::null_mut());
+            // SAFETY: as above; the arguments are live values.
+            let status = unsafe {
+                sys::napi_get_reference_value(self.raw, self.errors.get(), &mut factory);
+                sys::napi_call_function(
+                    self.raw,
+                    undefined,
+                    factory,
+                    arguments.len(),
+                    arguments.as_ptr(),
+                    &mut error,
+                )
+            };
+            return if status == sys::Status::napi_ok { error } else { ptr::null_mut() };
+        }
+        let mut error = ptr::null_mut();
+        // SAFETY: as above; code and message are strings.
+        unsafe { sys::napi_create_error(self.raw, code, message, &mut error) };
+        error
+    }
+
+    /// Throws the JavaScript error for a failure into the call that JavaScript made.
+    pub(crate) fn throw(&self, failure: Failure) {
+        let mut pending = false;
+        // SAFETY: the environment is live.
+        unsafe { sys::napi_is_exception_pending(self.raw, &mut pending) };
+        if pending || matches!(failure, Failure::Pending) {
+            return;
+        }
+        let error = self.error(failure);
+        if !error.is_null() {
+            // SAFETY: the error is a live value.
+            unsafe { sys::napi_throw(self.raw, error) };
+        }
+    }
+
+    /// Hands a failure that nobody called for to `uncaughtException`, within a turn.
+    pub(crate) fn report(&self, failure: Failure) {
+        if self.dead.get() {
+            return;
+        }
+        let Some(mut turn) = self.turn.take() else { return };
+        self.prepare(&mut turn);
+        self.turn.set(Some(turn));
+        let error = self.error(failure);
+        if error.is_null() || !self.raise(error) {
+            self.failed(Mode::Attached);
+        }
+    }
+}
+
+impl EnvState {
+    /// Calls the dispatcher from a turn of the loop, after what it must be told first.
+    pub(crate) fn emit(&self, kind: Kind, handle: Handle, what: f64, extra: f64) {
+        self.emit_changes();
+        self.dispatch.emit(kind, handle, what, extra);
+    }
+
+    /// Tells of changed buffers from a turn of the loop.
+    pub(crate) fn emit_changes(&self) {
+        while self.has_changes() {
+            for change in self.take_changes() {
+                let (added, removed) = (change.added as f64, change.removed as f64);
+                self.dispatch.emit(Kind::BufferChanged, change.buffer, added, removed);
+            }
+        }
+    }
+
+    /// Tells of changed buffers from a call of JavaScript's.
+    pub(crate) fn emit_changes_inside(&self) -> Result<(), Failure> {
+        while self.has_changes() {
+            for change in self.take_changes() {
+                let (added, removed) = (change.added as f64, change.removed as f64);
+                let kind = Kind::BufferChanged;
+                self.dispatch.emit_inside(kind, change.buffer, added, removed)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! The functions of events.
+
+use std::rc::Rc;
+
+use super::functions;
+use super::memory::fd_from;
+use super::value::Held;
+use crate::base::{duration, Base};
+use crate::error::Failure;
+use crate::event::{event_flags, JsEvent};
+
+functions! {
+    c"eventNew" event_new(_env, base: Rc<Base>, fd: f64, flags: i32) -> i32 {
+        JsEvent::create(base, fd_from(fd)?, event_flags(flags)?)
+    }
+
+    c"eventAdd" event_add(_env, event: Rc<JsEvent>, ms: f64) -> () {
+        event.event.add(duration(ms)?)?;
+        event.base.touch();
+        Ok(())
+    }
+
+    c"eventDel" event_del(_env, event: Rc<JsEvent>) -> () {
+        Ok(event.event.del()?)
+    }
+
+    c"eventRemoveTimer" event_remove_timer(_env, event: Rc<JsEvent>) -> () {
+        Ok(event.event.remove_timer()?)
+    }
+
+    c"eventActive" event_active(_env, event: Rc<JsEvent>, what: i32) -> () {
+        event.event.active(event_flags(what)?)?;
+        event.base.touch();
+        Ok(())
+    }
+
+    c"eventPending" event_pending(_env, event: Rc<JsEvent>, what: i32) -> i32 {
+        Ok(event.event.pending(event_flags(what)?).bits().into())
+    }
+
+    c"eventSetPriority" event_set_priority(_env, event: Rc<JsEvent>, priority: i32) -> () {
+        let priority = usize::try_from(priority);
+        let priority = priority.map_err(|_| Failure::Range("a priority is not negative"))?;
+        Ok(event.event.set_priority(priority)?)
+    }
+
+    c"eventPriority" event_priority(_env, event: Rc<JsEvent>) -> usize {
+        Ok(event.event.priority())
+    }
+
+    c"eventFree" event_free(env, event: Held<Rc<JsEvent>>) -> () {
+        event.object.event.free();
+        drop(env.table.remove(event.handle));
+        Ok(())
+    }
+}
