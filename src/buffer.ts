@@ -1,0 +1,319 @@
+// EvBuffer: libevent's evbuffer, a queue of bytes in segments.
+
+import { closedError, typeError } from './errors.js';
+import { binding, keep, raw, release } from './native.js';
+import {
+  bytes,
+  callback,
+  descriptor,
+  encodingCode,
+  eolCode,
+  integer,
+  optionalSize,
+  size,
+  type Bytes,
+  type Encoding,
+  type EolStyle,
+} from './options.js';
+
+/** Is told that a buffer has changed: how many bytes came and how many went (`evbuffer_cb_func`). */
+export type BufferCallback = (buffer: EvBuffer, added: number, removed: number) => void;
+
+/** An end of a buffer. */
+export type BufferEnd = 'front' | 'back';
+
+const forgotten = new FinalizationRegistry<number>((handle) => {
+  raw.bufferFree(handle);
+});
+
+function end(call: string, value: unknown): boolean {
+  if (value === 'front') return true;
+  if (value === 'back') return false;
+  throw typeError(call, 'end', '"front" or "back"', value);
+}
+
+/**
+ * A queue of bytes that grows at both ends without moving what it holds (`struct evbuffer`). Bytes
+ * move between buffers without being copied.
+ *
+ * Every method throws `ERR_EVNODE_CLOSED` once the buffer is freed; a bufferevent's own
+ * {@link BufferEvent.input} and {@link BufferEvent.output} are freed with it. One that is forgotten
+ * is freed by the garbage collector.
+ */
+export class EvBuffer implements Disposable {
+  /** @internal */
+  _handle: number;
+  /** @internal */
+  readonly _base = null;
+  /** @internal */
+  _callback: BufferCallback | null = null;
+  private readonly _owned: boolean;
+
+  /** An empty buffer (`evbuffer_new`). */
+  constructor();
+  /** @internal A bufferevent's own buffer. */
+  constructor(handle: number);
+  constructor(handle?: number) {
+    this._owned = handle === undefined;
+    this._handle = handle ?? raw.bufferNew();
+    if (this._owned) forgotten.register(this, this._handle, this);
+  }
+
+  /** Bytes held (`evbuffer_get_length`). */
+  get length(): number {
+    return raw.bufferLength(this._handle);
+  }
+
+  /** Appends bytes or a string (`evbuffer_add`, `evbuffer_add_printf`); they are copied. */
+  add(data: Bytes | string, encoding: Encoding = 'utf8'): this {
+    if (typeof data === 'string') {
+      const code = encodingCode('EvBuffer.add', encoding);
+      raw.bufferAddString(this._handle, data, code);
+    } else {
+      raw.bufferAdd(this._handle, bytes('EvBuffer.add', 'data', data));
+    }
+    return this;
+  }
+
+  /** Moves all of another buffer to the end of this one, without copying (`evbuffer_add_buffer`). */
+  addBuffer(from: EvBuffer): this {
+    raw.bufferAddBuffer(this._handle, handleOf('EvBuffer.addBuffer', 'from', from));
+    return this;
+  }
+
+  /**
+   * Appends a part of a file without reading it into JavaScript (`evbuffer_add_file`).
+   *
+   * @param fd an open file; the buffer closes it
+   * @param offset where the part begins, in bytes
+   * @param length how many bytes; without it, all to the end
+   */
+  addFile(fd: number, offset = 0, length?: number): this {
+    const call = 'EvBuffer.addFile';
+    integer(call, 'fd', fd, 0, 0x7fff_ffff);
+    size(call, 'offset', offset);
+    binding.bufferAddFile(this._handle, fd, offset, optionalSize(call, 'length', length));
+    return this;
+  }
+
+  /** Puts bytes or a string in front (`evbuffer_prepend`); they are copied. */
+  prepend(data: Bytes | string, encoding: Encoding = 'utf8'): this {
+    const call = 'EvBuffer.prepend';
+    if (typeof data === 'string') {
+      encodingCode(call, encoding);
+      raw.bufferPrepend(this._handle, Buffer.from(data, encoding));
+    } else {
+      raw.bufferPrepend(this._handle, bytes(call, 'data', data));
+    }
+    return this;
+  }
+
+  /** Moves all of another buffer to the front of this one, without copying (`evbuffer_prepend_buffer`). */
+  prependBuffer(from: EvBuffer): this {
+    raw.bufferPrependBuffer(this._handle, handleOf('EvBuffer.prependBuffer', 'from', from));
+    return this;
+  }
+
+  /** Takes up to `length` bytes, all by default, from the front (`evbuffer_remove`). */
+  remove(length?: number): Buffer {
+    const most = this._most('EvBuffer.remove', length);
+    const result = Buffer.allocUnsafe(most);
+    return most === 0
+      ? result
+      : result.subarray(0, raw.bufferRemove(this._handle, result, 0, most));
+  }
+
+  /** Takes as many bytes as fit into `target` and says how many (`evbuffer_remove`). */
+  removeInto(target: Bytes): number {
+    const view = bytes('EvBuffer.removeInto', 'target', target);
+    return raw.bufferRemove(this._handle, view, 0, view.byteLength);
+  }
+
+  /** Takes up to `length` bytes, all by default, as a string. */
+  removeString(length?: number, encoding: Encoding = 'utf8'): string {
+    const call = 'EvBuffer.removeString';
+    const code = encodingCode(call, encoding);
+    return raw.bufferRemoveString(this._handle, this._most(call, length), code);
+  }
+
+  /** Moves up to `length` bytes to the end of another buffer and says how many (`evbuffer_remove_buffer`). */
+  removeBuffer(to: EvBuffer, length: number): number {
+    const call = 'EvBuffer.removeBuffer';
+    const target = handleOf(call, 'to', to);
+    return raw.bufferRemoveBuffer(target, this._handle, size(call, 'length', length));
+  }
+
+  /** Copies up to `length` bytes, all by default, from position `from`, and leaves them (`evbuffer_copyout_from`). */
+  copyout(length?: number, from = 0): Buffer {
+    const call = 'EvBuffer.copyout';
+    size(call, 'from', from);
+    const most = Math.min(this._most(call, length), Math.max(0, this.length - from));
+    const result = Buffer.allocUnsafe(most);
+    if (most === 0) return result;
+    return result.subarray(0, raw.bufferCopyout(this._handle, result, 0, most, from));
+  }
+
+  /** Drops up to `length` bytes from the front (`evbuffer_drain`). */
+  drain(length: number): this {
+    raw.bufferDrain(this._handle, size('EvBuffer.drain', 'length', length));
+    return this;
+  }
+
+  /**
+   * Finds bytes or a string (`evbuffer_search_range`).
+   *
+   * @param what what to find
+   * @param from where to begin, in bytes
+   * @param to where a match must have ended; without it, the end
+   * @returns the position of the first match, or -1
+   */
+  search(what: Bytes | string, from = 0, to?: number): number {
+    const call = 'EvBuffer.search';
+    const needle = typeof what === 'string' ? Buffer.from(what) : bytes(call, 'what', what);
+    size(call, 'from', from);
+    return raw.bufferSearch(this._handle, needle, from, optionalSize(call, 'to', to));
+  }
+
+  /** Takes a line and its end; returns it without, or null when there is no whole line (`evbuffer_readln`). */
+  readln(eol: EolStyle = 'crlf', encoding: Encoding = 'utf8'): string | null {
+    const call = 'EvBuffer.readln';
+    return raw.bufferReadLine(this._handle, eolCode(call, eol), encodingCode(call, encoding));
+  }
+
+  /** Takes up to `most` whole lines at once, all by default. */
+  readLines(eol: EolStyle = 'crlf', encoding: Encoding = 'utf8', most = 0x7fff_ffff): string[] {
+    const call = 'EvBuffer.readLines';
+    integer(call, 'most', most, 0, 0x7fff_ffff);
+    const style = eolCode(call, eol);
+    return raw.bufferReadLines(this._handle, style, encodingCode(call, encoding), most);
+  }
+
+  /**
+   * Takes a line and its end, and puts the line without its end into `target` at `offset`.
+   *
+   * @returns the line's length, or -1 when there is no whole line
+   * @throws RangeError when the line does not fit; it stays
+   */
+  readLineInto(target: Bytes, offset = 0, eol: EolStyle = 'crlf'): number {
+    const call = 'EvBuffer.readLineInto';
+    const view = bytes(call, 'target', target);
+    integer(call, 'offset', offset, 0, view.byteLength);
+    return raw.bufferReadLineInto(this._handle, eolCode(call, eol), view, offset);
+  }
+
+  /** Length in bytes of the next whole line without its end, or -1 (`evbuffer_search_eol`). */
+  lineLength(eol: EolStyle = 'crlf'): number {
+    return raw.bufferLineLength(this._handle, eolCode('EvBuffer.lineLength', eol));
+  }
+
+  /** Makes the first `length` bytes, all by default, contiguous (`evbuffer_pullup`). */
+  pullup(length?: number): this {
+    raw.bufferPullup(this._handle, optionalSize('EvBuffer.pullup', 'length', length));
+    return this;
+  }
+
+  /** Reserves room for `length` more bytes (`evbuffer_expand`). */
+  expand(length: number): this {
+    raw.bufferExpand(this._handle, size('EvBuffer.expand', 'length', length));
+    return this;
+  }
+
+  /** Forbids changes at an end: they throw `ERR_EVNODE_FROZEN` (`evbuffer_freeze`). */
+  freeze(at: BufferEnd): this {
+    raw.bufferFreeze(this._handle, end('EvBuffer.freeze', at), true);
+    return this;
+  }
+
+  /** Allows changes at an end again (`evbuffer_unfreeze`). */
+  unfreeze(at: BufferEnd): this {
+    raw.bufferFreeze(this._handle, end('EvBuffer.unfreeze', at), false);
+    return this;
+  }
+
+  /**
+   * Reads from a descriptor to the end of the buffer (`evbuffer_read`).
+   *
+   * @param most the most bytes to read; without it, a sensible amount
+   * @returns how many bytes came; 0 is the end of the file
+   * @throws EvError with the system's code, `EAGAIN` when there is nothing yet
+   */
+  read(fd: number, most?: number): number {
+    const call = 'EvBuffer.read';
+    return raw.bufferReadFd(this._handle, descriptor(call, fd), optionalSize(call, 'most', most));
+  }
+
+  /**
+   * Writes from the front of the buffer to a descriptor (`evbuffer_write_atmost`).
+   *
+   * @param most the most bytes to write; without it, all
+   * @returns how many bytes went
+   * @throws EvError with the system's code, `EAGAIN` when none can go yet
+   */
+  write(fd: number, most?: number): number {
+    const call = 'EvBuffer.write';
+    return raw.bufferWriteFd(this._handle, descriptor(call, fd), optionalSize(call, 'most', most));
+  }
+
+  /**
+   * Calls `callback` whenever the buffer has changed, until null is given (`evbuffer_add_cb`). A
+   * buffer that is watched lives until it is freed.
+   */
+  setCallback(callback_: BufferCallback | null): this {
+    const wanted = callback('EvBuffer.setCallback', 'callback', callback_);
+    raw.bufferWatch(this._handle, wanted !== null);
+    if (wanted === null) release(this._handle);
+    else keep(this._handle, this);
+    this._callback = wanted;
+    return this;
+  }
+
+  /** Lengths in bytes of the contiguous pieces that it is made of (`evbuffer_peek`). */
+  segments(): number[] {
+    return binding.bufferSegments(this._handle);
+  }
+
+  /** What it holds, as a string; nothing is taken. */
+  toString(encoding: BufferEncoding = 'utf8'): string {
+    return this.copyout().toString(encoding);
+  }
+
+  /** Frees the buffer and what it holds (`evbuffer_free`). A bufferevent's own cannot be freed. */
+  free(): void {
+    if (this._handle === 0) return;
+    if (!this._owned) {
+      throw typeError('EvBuffer.free', 'this', 'a buffer that you made', this);
+    }
+    if (this._callback !== null) release(this._handle);
+    forgotten.unregister(this);
+    raw.bufferFree(this._handle);
+    this._handle = 0;
+  }
+
+  /** As {@link free}. */
+  [Symbol.dispose](): void {
+    if (this._owned) this.free();
+  }
+
+  /** @internal */
+  _changed(added: number, removed: number): void {
+    this._callback?.(this, added, removed);
+  }
+
+  /** @internal The bufferevent whose buffer it is was freed. */
+  _orphaned(): void {
+    if (this._callback !== null) release(this._handle);
+    this._handle = 0;
+  }
+
+  private _most(call: string, length: number | undefined): number {
+    const held = raw.bufferLength(this._handle);
+    return length === undefined ? held : Math.min(held, size(call, 'length', length));
+  }
+}
+
+/** The handle of a buffer that is an argument. */
+export function handleOf(call: string, name: string, value: EvBuffer): number {
+  if (!(value instanceof EvBuffer)) throw typeError(call, name, 'an EvBuffer', value);
+  if (value._handle === 0) throw closedError(call);
+  return value._handle;
+}

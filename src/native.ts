@@ -1,0 +1,87 @@
+// The one door to the native layer: loads it, and brings what it tells to the objects it is about.
+
+import * as binding from '../index.js';
+
+import type { EventBase } from './base.js';
+import type { EvBuffer } from './buffer.js';
+import type { BufferEvent } from './bufferevent.js';
+import { nativeError } from './errors.js';
+import type { Event } from './event.js';
+import type { ConnListener } from './listener.js';
+
+/** The generated functions. */
+export { binding };
+/** The hot functions. */
+export const { raw } = binding;
+
+/** What the native layer may call. */
+type Target = EventBase | Event | EvBuffer | BufferEvent | ConnListener;
+
+const SLOT = 0x3f_ffff;
+const { EVENT, READABLE, WRITABLE, BEV_EVENT, ACCEPTED, LISTENER_ERROR } = raw.kinds;
+const { BUFFER_CHANGED, LOOP_ENDED, ONCE, CLOSED } = raw.kinds;
+
+/**
+ * The objects that must live because the native layer may call them, by the slot of their handle:
+ * events while they are pending, bufferevents, listeners and bases until they are freed, buffers
+ * while they are watched.
+ */
+const objects: (Target | undefined)[] = [];
+
+/** Keeps an object alive, and reachable for the native layer. */
+export function keep(handle: number, target: Target): void {
+  objects[handle & SLOT] = target;
+}
+
+/** Lets go of the object behind a handle. */
+export function release(handle: number): void {
+  objects[handle & SLOT] = undefined;
+}
+
+/** Tells everything that was kept for a base that the base is gone. */
+export function orphan(base: EventBase): void {
+  for (let slot = 0; slot < objects.length; slot++) {
+    const target = objects[slot];
+    if (target === undefined || target._base !== base) continue;
+    objects[slot] = undefined;
+    target._orphaned();
+  }
+}
+
+function dispatch(kind: number, handle: number, what: number, extra: number): void {
+  const target = objects[handle & SLOT];
+  if (target === undefined) return;
+  switch (kind) {
+    case EVENT:
+      return (target as Event)._fired(what);
+    case READABLE: {
+      const { _read } = target as BufferEvent;
+      return _read === null ? undefined : _read(target as BufferEvent);
+    }
+    case WRITABLE: {
+      const { _write } = target as BufferEvent;
+      return _write === null ? undefined : _write(target as BufferEvent);
+    }
+    case BEV_EVENT:
+      return (target as BufferEvent)._happened(what, extra);
+    case ACCEPTED:
+      return (target as ConnListener)._accepted(what, extra);
+    case LISTENER_ERROR:
+      return (target as ConnListener)._failed(extra);
+    case BUFFER_CHANGED:
+      return (target as EvBuffer)._changed(what, extra);
+    case LOOP_ENDED:
+      return (target as EventBase)._ended(what);
+    case ONCE:
+      return (target as EventBase)._once(extra, what);
+    case CLOSED:
+      return (target as BufferEvent)._closed();
+  }
+}
+
+const { _tickCallback } = process as { _tickCallback?: () => void };
+raw.register(
+  dispatch,
+  nativeError,
+  typeof _tickCallback === 'function' ? _tickCallback : undefined,
+);
