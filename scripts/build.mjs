@@ -42,7 +42,7 @@ export function buildFacade() {
     rmSync(join(root, 'dist'), { recursive: true, force: true });
     const { code } = await runTool('typescript', 'tsc', ['-p', 'tsconfig.build.json']);
     if (code !== 0) throw new Failure('src/ does not compile');
-    await buildEsm();
+    buildEsm();
   });
 }
 

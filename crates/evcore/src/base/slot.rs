@@ -52,6 +52,15 @@ pub(super) struct Slot {
     pub(super) state: SlotState,
 }
 
+impl Slot {
+    /// The number of the signal that a signal event waits for.
+    // On Windows a descriptor is of another type.
+    #[allow(clippy::unnecessary_cast)]
+    pub(super) fn signum(&self) -> i32 {
+        self.fd as i32
+    }
+}
+
 /// All events of a base.
 #[derive(Default)]
 pub(super) struct Slots {

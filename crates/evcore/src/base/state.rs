@@ -100,7 +100,7 @@ impl State {
                 self.io.add(&mut *self.backend, &mut self.slots, index)?;
                 self.slots.change(index, SlotState::WATCHED, SlotState::empty());
             } else if flags.contains(EventFlags::SIGNAL) {
-                let (backend, signum) = (&self.backend, self.slots[index].fd as i32);
+                let (backend, signum) = (&self.backend, self.slots[index].signum());
                 self.signals.add(|| backend.waker(), &mut self.slots, index, signum)?;
                 self.slots.change(index, SlotState::WATCHED, SlotState::empty());
             }
@@ -127,7 +127,7 @@ impl State {
         }
         self.slots.change(index, SlotState::empty(), SlotState::WATCHED);
         if self.slots[index].flags.contains(EventFlags::SIGNAL) {
-            let signum = self.slots[index].fd as i32;
+            let signum = self.slots[index].signum();
             self.signals.remove(&mut self.slots, index, signum);
             return Ok(());
         }

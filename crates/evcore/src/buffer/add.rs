@@ -50,7 +50,7 @@ impl EvBuffer {
         if !self.chain.try_reserve(1) {
             return Err(BufferError::OutOfMemory { call: CALL, requested: len });
         }
-        self.chain.push_back(Segment::Shared(data));
+        self.chain.push_back(data);
         self.len += len;
         self.changed(len, 0);
         Ok(())
@@ -112,7 +112,7 @@ impl EvBuffer {
         let block = Block::new(len).filter(|_| self.chain.try_reserve(1));
         let block = block.ok_or(BufferError::OutOfMemory { call: CALL, requested: len })?;
         self.drop_empty_tail();
-        self.chain.push_back(Segment::Owned(block));
+        self.chain.push_back(block);
         Ok(())
     }
 
@@ -171,24 +171,32 @@ impl EvBuffer {
         call: &'static str,
     ) -> Result<(), BufferError> {
         let (before, requested) = (self.len, data.len());
-        if let Some(block) = self.chain.back_mut().and_then(Segment::block_mut) {
-            let copied = block.append(data);
-            self.len += copied;
-            data = &data[copied..];
-        }
         while !data.is_empty() {
-            let block =
-                Block::new(self.block_size(data.len())).filter(|_| self.chain.try_reserve(1));
-            let Some(mut block) = block else {
+            if let Some(block) = self.chain.back_mut().and_then(Segment::block_mut) {
+                let copied = block.append(data);
+                self.len += copied;
+                data = &data[copied..];
+                if data.is_empty() {
+                    break;
+                }
+            }
+            if !self.push_block(self.block_size(data.len())) {
                 self.cut(before);
                 return Err(BufferError::OutOfMemory { call, requested });
-            };
-            let copied = block.append(data);
-            self.chain.push_back(Segment::Owned(block));
-            self.len += copied;
-            data = &data[copied..];
+            }
         }
         Ok(())
+    }
+
+    /// Adds an empty block behind the segments; `false` without memory.
+    #[inline]
+    fn push_block(&mut self, size: usize) -> bool {
+        if !self.chain.try_reserve(1) {
+            return false;
+        }
+        let Some(block) = Block::new(size) else { return false };
+        self.chain.push_back(block);
+        true
     }
 
     /// How big a new block for `len` bytes should be. Blocks grow with the buffer: small messages
@@ -201,7 +209,7 @@ impl EvBuffer {
     /// Takes a segment that is not empty over, or its bytes if they are few. The caller has made
     /// sure of room in the chain, of the length and of callbacks.
     #[inline]
-    pub(super) fn append_segment(&mut self, segment: Segment) {
+    pub(super) fn append_segment(&mut self, mut segment: Segment) {
         self.len += segment.len();
         if let Some(Segment::Owned(tail)) = self.chain.back_mut() {
             if segment.coalesces_into(tail.room()) {
@@ -210,11 +218,12 @@ impl EvBuffer {
             }
             self.drop_empty_tail();
         }
-        self.chain.push_back(segment.fit());
+        segment.shrink();
+        self.chain.push_back(segment);
     }
 
     /// As [`append_segment`](Self::append_segment), at the front.
-    pub(super) fn prepend_segment(&mut self, segment: Segment) {
+    pub(super) fn prepend_segment(&mut self, mut segment: Segment) {
         self.len += segment.len();
         if let Some(Segment::Owned(front)) = self.chain.front_mut() {
             if segment.coalesces_into(front.head_room()) {
@@ -223,7 +232,8 @@ impl EvBuffer {
             }
             self.drop_empty_tail();
         }
-        self.chain.push_front(segment.fit());
+        segment.shrink();
+        self.chain.push_front(segment);
     }
 
     /// How many bytes fit behind the last one without allocating.

@@ -16,7 +16,7 @@ use std::ptr::{self, NonNull};
 /// How many bytes the blocks of each size class hold.
 const CLASS_SIZES: [usize; 5] = [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18];
 
-/// How many idle blocks of each class a thread keeps: 2.9 MiB at the most.
+/// How many idle blocks of each class a thread keeps, less than 3 MiB together.
 const KEEP: [usize; 5] = [64, 64, 32, 16, 4];
 
 /// The biggest block that the pool keeps; bigger ones go straight to the allocator and back.
@@ -231,6 +231,10 @@ fn layout(capacity: usize) -> Option<Layout> {
 /// A new block's memory; the caller initialises the payload unless it asks for zeroes.
 #[cold]
 fn allocate(capacity: usize, zeroed: bool) -> Option<NonNull<Header>> {
+    #[cfg(test)]
+    if !tests::ALLOWED.with(|allowed| allowed.replace(allowed.get().saturating_sub(1)) > 0) {
+        return None;
+    }
     let layout = layout(capacity)?;
     // SAFETY: the layout has the header's size at least, so it is not zero.
     let memory = unsafe {
@@ -304,6 +308,110 @@ impl Drop for Pool {
         for class in 0..CLASS_SIZES.len() {
             while let Some(header) = self.take(class) {
                 free(header);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    thread_local! {
+        /// How many more allocations succeed on this thread.
+        pub(in crate::buffer) static ALLOWED: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+
+    fn idle(class: usize) -> usize {
+        POOL.with(|pool| pool.counts[class].get())
+    }
+
+    #[test]
+    fn a_block_holds_at_least_what_was_asked_for_and_is_initialised() {
+        for len in [0, 1, 1023, 1024, 1025, 65_536, 262_144, 262_145, 1_000_000] {
+            let mut block = Block::new(len).unwrap();
+            assert!(block.capacity() >= len);
+            assert_eq!((block.len(), block.room()), (0, block.capacity()));
+            assert!(block.room_mut().iter().all(|&byte| byte == 0));
+        }
+    }
+
+    #[test]
+    fn a_block_too_big_for_any_machine_is_refused() {
+        for len in [usize::MAX, isize::MAX as usize, isize::MAX as usize / 2] {
+            assert!(Block::new(len).is_none());
+        }
+    }
+
+    #[test]
+    fn the_block_that_came_back_last_is_given_first() {
+        let (one, two) = (Block::new(1).unwrap(), Block::new(1).unwrap());
+        let header = one.header;
+        drop(two);
+        drop(one);
+        assert_eq!(Block::new(1000).unwrap().header, header);
+    }
+
+    #[test]
+    fn the_pool_keeps_a_bounded_number_of_blocks_and_none_of_the_biggest() {
+        for class in 0..CLASS_SIZES.len() {
+            let blocks: Vec<_> = (0..100).map(|_| Block::new(CLASS_SIZES[class])).collect();
+            drop(blocks);
+            assert_eq!(idle(class), KEEP[class]);
+        }
+        let before: usize = (0..CLASS_SIZES.len()).map(idle).sum();
+        drop(Block::new(MAX_POOLED + 1));
+        assert_eq!((0..CLASS_SIZES.len()).map(idle).sum::<usize>(), before);
+    }
+
+    #[test]
+    fn a_block_may_be_dropped_on_another_thread() {
+        let mut block = Block::new(10).unwrap();
+        block.append(b"0123456789");
+        std::thread::spawn(move || {
+            assert_eq!(block.data(), b"0123456789");
+            drop(block);
+            assert_eq!(idle(0), 1);
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn the_filled_range_stays_in_the_block() {
+        let mut block = Block::new(1024).unwrap();
+        assert_eq!(block.append(&[1; 2000]), 1024);
+        assert_eq!(block.append(b"x"), 0);
+        assert_eq!(block.prepend(b"x"), 0);
+        block.advance(1000);
+        block.fill(usize::MAX);
+        assert_eq!((block.len(), block.head_room(), block.room()), (24, 1000, 0));
+        assert_eq!(block.prepend(&[2; 3000]), 1000);
+        assert_eq!(block.data(), [[2; 1000].as_slice(), &[1; 24]].concat());
+        block.advance(usize::MAX);
+        block.truncate(usize::MAX);
+        assert_eq!(block.data(), b"");
+    }
+
+    #[test]
+    fn shifting_moves_the_bytes_and_the_room() {
+        let mut block = Block::new(1024).unwrap();
+        block.append(b"0123456789");
+        block.advance(4);
+        block.shift_to_end();
+        assert_eq!((block.data(), block.room(), block.head_room()), (&b"456789"[..], 0, 1018));
+        block.shift_to_start();
+        assert_eq!((block.data(), block.room(), block.head_room()), (&b"456789"[..], 1018, 0));
+    }
+
+    #[test]
+    fn concatenated_parts_fill_small_and_big_blocks_alike() {
+        for len in [0, 5, 1000, MAX_POOLED, MAX_POOLED + 1, MAX_POOLED * 2] {
+            let bytes: Vec<u8> = (0..len).map(|number| number as u8).collect();
+            let mut block = Block::concat(len, bytes.chunks(333)).unwrap();
+            assert!(block.data() == bytes);
+            if len > MAX_POOLED {
+                assert!(block.room_mut().iter().all(|&byte| byte == 0));
             }
         }
     }

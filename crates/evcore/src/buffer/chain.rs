@@ -63,12 +63,13 @@ impl Chain {
         self.first.is_none() && more <= 1 || self.rest.try_reserve(more).is_ok()
     }
 
+    /// The conversion happens where the segment will stand: written to the stack first and copied
+    /// from there, it would cost a short message more than its own copying.
     #[inline]
-    pub(super) fn push_back(&mut self, segment: Segment) {
-        if self.first.is_none() {
-            self.first = Some(segment);
-        } else {
-            self.rest.push_back(segment);
+    pub(super) fn push_back(&mut self, segment: impl Into<Segment>) {
+        match &mut self.first {
+            first @ None => *first = Some(segment.into()),
+            Some(_) => self.rest.push_back(segment.into()),
         }
     }
 
@@ -136,5 +137,32 @@ impl Chain {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::buffer::EvBuffer;
+
+    #[test]
+    fn an_emptied_buffer_owns_no_memory() {
+        let empty: [fn(&mut EvBuffer); 6] = [
+            |buffer| assert_eq!(buffer.drain(usize::MAX), Ok(30)),
+            |buffer| assert_eq!(buffer.remove(&mut [0; 40]), Ok(30)),
+            |buffer| EvBuffer::from(vec![1]).add_buffer(buffer).unwrap(),
+            |buffer| EvBuffer::new().add_buffer(buffer).unwrap(),
+            |buffer| EvBuffer::new().prepend_buffer(buffer).unwrap(),
+            |buffer| buffer.cut(0),
+        ];
+        for empty in empty {
+            let mut buffer = EvBuffer::new();
+            for _ in 0..10 {
+                buffer.add_bytes("abc").unwrap();
+            }
+            buffer.expand(5000).unwrap();
+            empty(&mut buffer);
+            assert_eq!(buffer.chain.count(), 0);
+            assert_eq!(buffer.chain.rest.capacity(), 0);
+        }
     }
 }

@@ -47,6 +47,8 @@ mod error;
 #[cfg(any(unix, windows))]
 mod io;
 mod line;
+#[cfg(test)]
+mod out_of_memory;
 mod remove;
 mod reserve;
 mod search;

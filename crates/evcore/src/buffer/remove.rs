@@ -163,6 +163,9 @@ impl EvBuffer {
 
     /// Drops bytes from the back until `len` are left.
     pub(super) fn cut(&mut self, len: usize) {
+        if len == 0 {
+            self.discard(self.len);
+        }
         while self.len > len {
             let Some(back) = self.chain.back_mut() else { return };
             let excess = self.len - len;

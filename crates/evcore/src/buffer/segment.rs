@@ -24,6 +24,20 @@ pub(super) enum Segment {
     Shared(Bytes),
 }
 
+impl From<Block> for Segment {
+    #[inline]
+    fn from(block: Block) -> Self {
+        Self::Owned(block)
+    }
+}
+
+impl From<Bytes> for Segment {
+    #[inline]
+    fn from(bytes: Bytes) -> Self {
+        Self::Shared(bytes)
+    }
+}
+
 impl Segment {
     #[inline]
     pub(super) fn len(&self) -> usize {
@@ -83,16 +97,15 @@ impl Segment {
         len <= room && (len <= COALESCE || self.is_wasteful())
     }
 
-    /// The segment, in a smaller block if it would pin one that is nearly empty. Without memory
-    /// for a smaller block it stays as it is.
+    /// Moves the data to a smaller block if they would pin one that is nearly empty. Without memory
+    /// for it they stay where they are.
     #[inline]
-    pub(super) fn fit(self) -> Self {
+    pub(super) fn shrink(&mut self) {
         if self.is_wasteful() {
             if let Some(block) = Block::concat(self.len(), iter::once(self.data())) {
-                return Self::Owned(block);
+                *self = Self::Owned(block);
             }
         }
-        self
     }
 
     /// Splits off the first `len` bytes and keeps the others. `None`, and no change, without memory.
@@ -137,5 +150,74 @@ impl Segment {
             }
             Self::Shared(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(capacity: usize, data: &[u8]) -> Segment {
+        let mut block = Block::new(capacity).unwrap();
+        assert_eq!(block.append(data), data.len());
+        block.into()
+    }
+
+    fn capacity(segment: &Segment) -> usize {
+        match segment {
+            Segment::Owned(block) => block.capacity(),
+            Segment::Shared(_) => panic!("the segment is shared"),
+        }
+    }
+
+    #[test]
+    fn few_bytes_do_not_keep_a_big_block() {
+        for (from, len, to) in [
+            (65_536, 64, 1024),
+            (65_536, 1025, 4096),
+            (65_536, 8192, 16_384),
+            (65_536, 8193, 65_536),
+            (4096, 512, 1024),
+            (1024, 1, 1024),
+            (1 << 20, 100, 1024),
+        ] {
+            let mut segment = owned(from, &vec![7; len]);
+            segment.shrink();
+            assert_eq!((segment.len(), capacity(&segment)), (len, to), "{len} of {from}");
+            assert!(segment.data() == vec![7; len]);
+        }
+    }
+
+    #[test]
+    fn few_bytes_are_copied_into_room_that_is_there() {
+        assert!(owned(1024, &[0; 256]).coalesces_into(256));
+        assert!(!owned(1024, &[0; 256]).coalesces_into(255));
+        assert!(!owned(1024, &[0; 257]).coalesces_into(1000));
+        assert!(owned(65_536, &[0; 8000]).coalesces_into(8000));
+        assert!(Segment::Shared(Bytes::from_static(b"few")).coalesces_into(3));
+    }
+
+    #[test]
+    fn a_split_keeps_all_bytes_in_order() {
+        let bytes: Vec<u8> = (0..300_000).map(|number| number as u8).collect();
+        for len in [1, 100, 149_999, 150_000, 200_000, 299_999] {
+            for mut rest in [owned(bytes.len(), &bytes), Segment::Shared(bytes.clone().into())] {
+                let front = rest.split_front(len).unwrap();
+                assert!(front.data() == &bytes[..len] && rest.data() == &bytes[len..]);
+            }
+        }
+        assert!(owned(10, b"0123456789").split_front(11).is_none());
+        assert!(Segment::Shared(Bytes::from_static(b"x")).split_front(2).is_none());
+    }
+
+    #[test]
+    fn a_shared_block_lives_until_the_last_has_let_it_go() {
+        let mut segment = owned(10, b"0123456789");
+        let bytes = segment.share().unwrap().clone();
+        let again = segment.share().unwrap().clone();
+        segment.truncate(3);
+        segment.advance(usize::MAX);
+        drop(segment);
+        assert_eq!((bytes, again), (Bytes::from("0123456789"), Bytes::from("0123456789")));
     }
 }

@@ -1,5 +1,7 @@
 //! Moving bytes from buffer to buffer.
 
+use std::mem;
+
 use super::segment::Segment;
 use super::{BufferEnd, BufferError, EvBuffer};
 
@@ -15,12 +17,19 @@ impl EvBuffer {
         if moved == 0 {
             return Ok(());
         }
-        self.prepare_to_take(src.chain.count(), moved, CALL)?;
-        src.len = 0;
-        while let Some(segment) = src.chain.pop_front().filter(|segment| segment.len() != 0) {
-            self.append_segment(segment);
+        if self.chain.count() == 0 {
+            mem::swap(&mut self.chain, &mut src.chain);
+            self.len = mem::take(&mut src.len);
+            // The front may be what is left of a big block.
+            self.chain.front_mut().into_iter().for_each(Segment::shrink);
+        } else {
+            self.prepare_to_take(src.chain.count(), moved, CALL)?;
+            src.len = 0;
+            while let Some(segment) = src.chain.pop_front().filter(|segment| segment.len() != 0) {
+                self.append_segment(segment);
+            }
+            src.chain.clear();
         }
-        src.chain.clear();
         src.changed(0, moved);
         self.changed(moved, 0);
         Ok(())

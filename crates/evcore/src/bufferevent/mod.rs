@@ -8,10 +8,13 @@ mod core;
 mod flags;
 mod guard;
 mod handler;
+mod read;
 mod socket;
+mod tell;
 mod timeouts;
 mod transport;
 mod watermark;
+mod write;
 
 use std::cell::RefCell;
 use std::io;
