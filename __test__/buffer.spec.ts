@@ -1,8 +1,8 @@
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 import { EvBuffer, EvError, statistics } from 'evnode';
 
@@ -197,17 +197,6 @@ test('bytes go to a descriptor and come from one', (t) => {
   closeSync(from);
   t.is(buffer.toString(), 'abcdef');
   t.throws(() => buffer.read(from), { instanceOf: EvError, code: 'EBADF' });
-});
-
-test('a part of a file is added without being read', (t) => {
-  const path = join(temporaryFolder(t), 'file');
-  writeFileSync(path, pattern(100_000));
-  using buffer = new EvBuffer();
-  buffer.add('<').addFile(openSync(path, 'r'), 10, 50_000).add('>');
-  t.is(buffer.length, 50_002);
-  t.deepEqual(buffer.copyout(50_000, 1), pattern(100_000).subarray(10, 50_010));
-  buffer.addFile(openSync(path, 'r'), 99_990);
-  t.is(buffer.length, 50_012);
 });
 
 test('a freed buffer is closed, and freeing twice is nothing', (t) => {
