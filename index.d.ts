@@ -265,6 +265,11 @@ export interface BaseOptions {
    * calls only).
    */
   attach?: string
+  /**
+   * Whether this is a worker: blocking calls then look ten times a second whether it was
+   * terminated.
+   */
+  inWorker?: boolean
   /** Exactly this method (`epoll`, `poll`, `mio`, ...). */
   method?: string
   /** Methods not to be used. */
