@@ -7,7 +7,9 @@
  *   load sink PORT PID CONNECTIONS SIZE WARMUP_MS MEASURE_MS
  *       Each connection writes SIZE bytes at a time for as long as the kernel takes them. At the end the
  *       connections are half-closed and the server has to read everything and close its side.
- *       Both print {"ops", "elapsed_ns", "server_cpu_ns"}: what happened inside the measured window.
+ *       Both print {"ops", "elapsed_ns", "server_cpu_ns"}: what happened inside the measured window. It opens when
+ *       the server has used WARMUP_MS of CPU (so that a just-in-time compiler gets its work done however busy the
+ *       machine is), or at the latest after ten times as long.
  *   load idle PORT PID
  *       Obeys lines on stdin: "open N" opens N more connections, "cpu" reads the clock. Prints
  *       {"open", "server_cpu_ns"} after each.
@@ -148,22 +150,34 @@ static int receive_echo(struct connection *connection)
 }
 
 struct window {
-    int64_t begin, end, cpu;
+    int64_t warmup, length;    /* of the server's CPU, of time */
+    int64_t begin, cpu;        /* before the window opens: when the load began; then: when it opened */
+    int64_t next_look;
     uint64_t done;
     int open;
 };
+
+static int warm(struct window *window, int64_t now)
+{
+    if (now < window->next_look)
+        return 0;
+    window->next_look = now + 1000000;
+    int64_t used = has_server_clock ? server_cpu_ns() - window->cpu : now - window->begin;
+    return used >= window->warmup || now - window->begin >= 10 * window->warmup;
+}
 
 /* Moves from warming up to measuring to done. Returns 0 when the measured window is over. */
 static int advance(struct window *window, uint64_t done, uint64_t (*settle)(uint64_t))
 {
     int64_t now = now_ns();
-    if (!window->open && now >= window->begin) {
+    if (!window->open) {
+        if (!warm(window, now))
+            return 1;
         window->open = 1;
-        window->end += now - window->begin;
         window->begin = now;
         window->done = settle(done);
         window->cpu = server_cpu_ns();
-    } else if (window->open && now >= window->end) {
+    } else if (now - window->begin >= window->length) {
         int64_t cpu = server_cpu_ns() - window->cpu;
         printf("{\"ops\":%.3f,\"elapsed_ns\":%lld,\"server_cpu_ns\":%lld}\n",
                (double)(settle(done) - window->done) / message_size, (long long)(now - window->begin),
@@ -311,8 +325,12 @@ int main(int argc, char **argv)
         connections[i].fd = open_connection(port);
         connections[i].start = (size_t)i * 8191 % (PATTERN_SIZE - message_size);
     }
-    int64_t begin = now_ns() + atoll(argv[6]) * 1000000;
-    struct window window = {.begin = begin, .end = begin + atoll(argv[7]) * 1000000};
+    struct window window = {
+        .warmup = atoll(argv[6]) * 1000000,
+        .length = atoll(argv[7]) * 1000000,
+        .begin = now_ns(),
+        .cpu = server_cpu_ns(),
+    };
     if (strcmp(argv[1], "echo") == 0)
         run_echo(&window);
     else if (strcmp(argv[1], "sink") == 0)

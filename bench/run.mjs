@@ -8,6 +8,8 @@
 import { readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
+import { warnOfOtherWork } from './lib/system.mjs';
+
 const names = readdirSync(new URL('suites/', import.meta.url)).map((file) =>
   file.replace(/\.mjs$/, ''),
 );
@@ -36,6 +38,7 @@ if (name === undefined) {
   process.exitCode = 2;
 } else {
   const only = { peers: values.peers?.split(','), cases: values.cases?.split(',') };
+  warnOfOtherWork();
   try {
     await (await load(name)).run({ only, quick: values.quick });
   } catch (error) {

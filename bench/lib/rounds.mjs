@@ -2,22 +2,24 @@
 
 /**
  * Runs every peer once per round, every other round backwards, so that a drift of the machine meets
- * them all alike. Returns the runs by peer name, each with its round; one that failed is
- * missing, and so is a peer of which all failed.
+ * them all alike. Returns the runs by peer name, each with its round. A peer that failed is
+ * out of it.
  */
 export async function alternate(peers, rounds, what, runOnce) {
   const runs = new Map(peers.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round++) {
-    for (const peer of round % 2 ? peers.toReversed() : peers) {
+    const left = peers.filter(({ name }) => runs.has(name));
+    for (const peer of round % 2 ? left.toReversed() : left) {
       try {
         runs.get(peer.name).push({ round, ...(await runOnce(peer)) });
       } catch (error) {
         console.log(`FAILED ${peer.name}, ${what}: ${error.message}`);
         process.exitCode = 1;
+        runs.delete(peer.name);
       }
     }
   }
-  return new Map([...runs].filter(([, list]) => list.length > 0));
+  return runs;
 }
 
 export function median(values) {
