@@ -191,7 +191,16 @@ export interface Raw {
 
 /** The table of hot functions. */
 export declare const raw: Raw
-/** A socket address; port is absent for unix. */
+
+/**
+ * Which binding artifact the generated loader actually loaded: `'native'` for
+ * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
+ * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
+ * can point the loader at a WASI artifact this package does not build itself.
+ */
+export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
+
+/** A socket address; `port` is absent for a Unix socket. */
 export interface AddressInfo {
   /** `IPv4`, `IPv6` or `unix`. */
   family: string
@@ -201,10 +210,58 @@ export interface AddressInfo {
   port?: number
 }
 
+/** How it runs: `uv`, `nested`, `waiter` or `none`. */
+export declare function baseAttachment(base: Handle): string
+
+/** The turn's time in milliseconds since the epoch, with fractions. */
+export declare function baseCachedTime(base: Handle): number
+
+/** Events pending or active, internal ones not counted. */
+export declare function baseEventCount(base: Handle): number
+
+/** The method's features. */
+export declare function baseFeatures(base: Handle): number
+
+/**
+ * Frees the base: every event on it is dead, its host's handles are closed. Allowed inside
+ * callbacks. Does not call LOOP_ENDED.
+ */
+export declare function baseFree(base: Handle): void
+
+/** Whether the loop ended by `baseLoopBreak`. */
+export declare function baseGotBreak(base: Handle): boolean
+
+/** Whether the loop ended by `baseLoopExit`. */
+export declare function baseGotExit(base: Handle): boolean
+
+/** Whether `baseRef` holds. */
+export declare function baseHasRef(base: Handle): boolean
+
+/** Whether a turn is running, that is, whether we are inside one of its callbacks. */
+export declare function baseIsRunning(base: Handle): boolean
+
+/** Ends the loop after the callback that runs; between the turns of an attached base, at once. */
+export declare function baseLoopBreak(base: Handle): void
+
+/** Looks for ready events anew after the callback that runs. */
+export declare function baseLoopContinue(base: Handle): void
+
+/** Ends the loop after `ms` milliseconds (none: after the active events have run). */
+export declare function baseLoopExit(base: Handle, ms?: number | undefined | null): void
+
+/** The method's name: `uv` in uv mode, else `epoll`, ... */
+export declare function baseMethod(base: Handle): string
+
+/** Creates a base and attaches it as `attach` says. */
+export declare function baseNew(options?: BaseOptions | undefined | null): Handle
+
 /** What `baseNew` takes; all fields may be left out. */
 export interface BaseOptions {
-  /** How it runs: `auto` (default: `uv`, or `nested` where the rest asks for what libuv lacks, or
-   * `waiter` in a runtime without libuv), `uv`, `nested`, `waiter`, `none` (blocking only). */
+  /**
+   * How it runs: `auto` (default: `uv`, or `nested` where the rest asks for what libuv lacks),
+   * `uv`, `nested`, `waiter` (a thread waits: for runtimes without libuv) or `none` (blocking
+   * calls only).
+   */
   attach?: string
   /** Exactly this method (`epoll`, `poll`, `mio`, ...). */
   method?: string
@@ -218,66 +275,104 @@ export interface BaseOptions {
   ignoreEnv?: boolean
   /** Do not cache the time within a turn. */
   noCacheTime?: boolean
-  /** The most precise clock there is. */
-  preciseTimer?: boolean
-  /** Check for more urgent events after so many milliseconds of callbacks. */
+  /** Look for more urgent events after so many milliseconds of callbacks. */
   maxDispatchMs?: number
-  /** Check for more urgent events after so many callbacks. */
+  /** Look for more urgent events after so many callbacks. */
   maxDispatchCallbacks?: number
   /** The two limits hold for priorities from this one on. */
   minPriority?: number
 }
 
-/** Creates a base and attaches it as `attach` says. */
-export declare function baseNew(options?: BaseOptions | undefined | null): number
-/** Frees the base: every event on it is dead, its host handles are closed. Allowed inside callbacks. */
-export declare function baseFree(base: number): void
-/** How it runs: `uv`, `nested`, `waiter` or `none`. */
-export declare function baseAttachment(base: number): string
-/** The method's name: `uv` in uv mode, else `epoll`, ... */
-export declare function baseMethod(base: number): string
-/** The method's features. */
-export declare function baseFeatures(base: number): number
-/** Sets the number of priorities; only while no event is active. */
-export declare function basePriorityInit(base: number, priorities: number): void
 /** The number of priorities. */
-export declare function basePriorities(base: number): number
-/** Ends the loop after ms milliseconds (none: after the active events have run). */
-export declare function baseLoopExit(base: number, ms?: number | undefined | null): void
-/** Ends the loop after the callback that runs. */
-export declare function baseLoopBreak(base: number): void
-/** Starts the next turn after the callback that runs. */
-export declare function baseLoopContinue(base: number): void
-/** Whether the loop ended by loopExit. */
-export declare function baseGotExit(base: number): boolean
-/** Whether the loop ended by loopBreak. */
-export declare function baseGotBreak(base: number): boolean
-/** Whether a turn is running, that is, whether we are inside one of its callbacks. */
-export declare function baseIsRunning(base: number): boolean
-/** The turn's time in milliseconds since the epoch, with fractions. */
-export declare function baseCachedTime(base: number): number
-/** Reads the clock anew. */
-export declare function baseUpdateCacheTime(base: number): void
-/** Events pending or active, internal ones not counted. */
-export declare function baseEventCount(base: number): number
-/** Lets the base keep the process alive while it has events (the default). */
-export declare function baseRef(base: number): void
-/** Lets the process end although the base has events. */
-export declare function baseUnref(base: number): void
-/** Whether `baseRef` holds. */
-export declare function baseHasRef(base: number): boolean
-/** Asks (on) for one LOOP_ENDED call when the loop of an attached base ends; keeps the process alive till then. */
-export declare function baseWatchEnd(base: number, on: boolean): void
-/** The methods of this build, best first. */
-export declare function supportedMethods(): Array<string>
-/** The features of a method, or undefined when this build has none of that name. */
-export declare function methodFeatures(name: string): number | undefined
-/** The version of evcore. */
-export declare function version(): string
+export declare function basePriorities(base: Handle): number
 
-/** What `listenerBind` and `listenerFromFd` take. */
+/** Sets the number of priorities; only while no event is active. */
+export declare function basePriorityInit(base: Handle, priorities: number): void
+
+/** Lets the base keep the process alive while it has events (the default). */
+export declare function baseRef(base: Handle): void
+
+/** Lets the process end although the base has events. */
+export declare function baseUnref(base: Handle): void
+
+/** Reads the clock anew. */
+export declare function baseUpdateCacheTime(base: Handle): void
+
+/**
+ * Asks (`on`) for one LOOP_ENDED call when the loop of an attached base ends; keeps the process
+ * alive till then.
+ */
+export declare function baseWatchEnd(base: Handle, on: boolean): void
+
+/**
+ * Connects to `host:port` or, with port absent, to a Unix socket's path; BEV_EVENT with CONNECTED or
+ * ERROR comes later. `host` is a numeric address.
+ */
+export declare function bevConnect(bev: Handle, host: string, port?: number | undefined | null): void
+
+/** Its descriptor, or -1. */
+export declare function bevFd(bev: Handle): number
+
+/** Passes on what is queued; mode 0 normal, 1 flush, 2 finished (then ends the sending side). */
+export declare function bevFlush(bev: Handle, what: number, mode: number): void
+
+/** The address of our end. */
+export declare function bevLocalAddress(bev: Handle): AddressInfo | null
+
+/** The address of the peer. */
+export declare function bevPeerAddress(bev: Handle): AddressInfo | null
+
+/** The priority. */
+export declare function bevPriority(bev: Handle): number
+
+/** Sets the priority of its callbacks. */
+export declare function bevSetPriority(bev: Handle, priority: number): void
+
+/** Delivers READABLE (2) and/or WRITABLE (4) from the loop. */
+export declare function bevTrigger(bev: Handle, what: number): void
+
+/** Delivers BEV_EVENT with these flags from the loop. */
+export declare function bevTriggerEvent(bev: Handle, what: number): void
+
+/** [low, high] marks for reading (2) or writing (4). */
+export declare function bevWatermark(bev: Handle, what: number): Array<number>
+
+/** Lengths of the contiguous pieces that a buffer is made of. */
+export declare function bufferSegments(buffer: Handle): Array<number>
+
+/**
+ * Binds and listens on `host:port` or, with port absent, on a Unix socket's path. `host` is a
+ * numeric address.
+ */
+export declare function listenerBind(base: Handle, host: string, port?: number | undefined | null, options?: ListenerOptions | undefined | null): Handle
+
+/** Stops accepting; the socket stays open. */
+export declare function listenerDisable(listener: Handle): void
+
+/** Accepts again. */
+export declare function listenerEnable(listener: Handle): void
+
+/** Its descriptor, or -1. */
+export declare function listenerFd(listener: Handle): number
+
+/** Frees the listener. Allowed inside its callback. */
+export declare function listenerFree(listener: Handle): void
+
+/** Listens on a bound socket, which it takes over. */
+export declare function listenerFromFd(base: Handle, fd: number, options?: ListenerOptions | undefined | null): Handle
+
+/** Whether it accepts. */
+export declare function listenerIsEnabled(listener: Handle): boolean
+
+/** The peer of the connection accepted last (for `rawSockets`; ask in the callback). */
+export declare function listenerLastPeer(listener: Handle): AddressInfo | null
+
+/** Where it listens. */
+export declare function listenerLocalAddress(listener: Handle): AddressInfo | null
+
+/** What `listenerBind` and `listenerFromFd` take; all fields may be left out. */
 export interface ListenerOptions {
-  /** Length of the queue of connections not yet accepted; -1 (default): the system's choice. */
+  /** How many connections may wait to be accepted; -1 (default): as many as the system allows. */
   backlog?: number
   /** SO_REUSEADDR; default true. */
   reuseAddress?: boolean
@@ -299,61 +394,30 @@ export interface ListenerOptions {
   bevOptions?: number
 }
 
-/** Binds and listens on `host:port` or, with port absent, on a Unix socket's path. host is a numeric address. */
-export declare function listenerBind(base: number, host: string, port: number | undefined | null, options?: ListenerOptions | undefined | null): number
-/** Listens on a bound socket, which it takes over. */
-export declare function listenerFromFd(base: number, fd: number, options?: ListenerOptions | undefined | null): number
-/** Accepts again. */
-export declare function listenerEnable(listener: number): void
-/** Stops accepting; the socket stays open. */
-export declare function listenerDisable(listener: number): void
-/** Whether it accepts. */
-export declare function listenerIsEnabled(listener: number): boolean
-/** Where it listens. */
-export declare function listenerLocalAddress(listener: number): AddressInfo | null
-/** The peer of the connection accepted last (for rawSockets, valid in the callback). */
-export declare function listenerLastPeer(listener: number): AddressInfo | null
-/** Its descriptor. */
-export declare function listenerFd(listener: number): number
-/** Frees the listener. Allowed inside its callback. */
-export declare function listenerFree(listener: number): void
-
-/** Connects to `host:port` or, with port absent, to a Unix socket's path; BEV_EVENT CONNECTED or ERROR comes later. host is a numeric address. */
-export declare function bevConnect(bev: number, host: string, port?: number | undefined | null): void
-/** [low, high] marks for reading (2) or writing (4). */
-export declare function bevWatermark(bev: number, what: number): Array<number>
-/** Passes on what is queued; mode 0 normal, 1 flush, 2 finished. */
-export declare function bevFlush(bev: number, what: number, mode: number): void
-/** Delivers READABLE (2) and/or WRITABLE (4) in the same turn. */
-export declare function bevTrigger(bev: number, what: number): void
-/** Delivers BEV_EVENT with these flags in the same turn. */
-export declare function bevTriggerEvent(bev: number, what: number): void
-/** Sets the priority of its callbacks. */
-export declare function bevSetPriority(bev: number, priority: number): void
-/** The priority. */
-export declare function bevPriority(bev: number): number
-/** Its descriptor, or -1. */
-export declare function bevFd(bev: number): number
-/** The address of our end. */
-export declare function bevLocalAddress(bev: number): AddressInfo | null
-/** The address of the peer. */
-export declare function bevPeerAddress(bev: number): AddressInfo | null
-
-/** Lengths of the contiguous pieces a buffer is made of. */
-export declare function bufferSegments(buffer: number): Array<number>
-/** Appends length bytes (-1: the rest) of a file from offset without reading it; the descriptor is taken over. */
-export declare function bufferAddFile(buffer: number, fd: number, offset: number, length: number): void
-
-/** Live handles by kind. */
-export interface Statistics {
-  bases: number
-  events: number
-  buffers: number
-  bufferevents: number
-  listeners: number
-  /** Handles of the host's loop (libuv) that are open. */
-  hostHandles: number
-}
+/** The features of a method, or null when this build has none of that name. */
+export declare function methodFeatures(name: string): number | null
 
 /** What is alive in this environment; all zero after a clean shutdown. */
 export declare function statistics(): Statistics
+
+/** Live handles by kind. */
+export interface Statistics {
+  /** Bases. */
+  bases: number
+  /** Events. */
+  events: number
+  /** Buffers made by `bufferNew`. */
+  buffers: number
+  /** Bufferevents. */
+  bufferevents: number
+  /** Listeners. */
+  listeners: number
+  /** Handles of the host's loop (libuv) that are open or closing. */
+  hostHandles: number
+}
+
+/** The methods of this build, best first. */
+export declare function supportedMethods(): Array<string>
+
+/** The version of the native layer. */
+export declare function version(): string

@@ -4,7 +4,8 @@ import type { BaseOptions } from '../index.js';
 import type { BufferEvent } from './bufferevent.js';
 import { connect, type ConnectOptions } from './connect.js';
 import { EvError, typeError } from './errors.js';
-import { Event, EventFlags, type EventCallback } from './event.js';
+import { Event, type EventCallback } from './event.js';
+import { EventFlags } from './flags.js';
 import { ConnListener, type ConnectionCallback, type ListenOptions } from './listener.js';
 import { binding, keep, orphan, raw, release } from './native.js';
 import {
@@ -83,8 +84,6 @@ export interface EventConfig {
   ignoreEnv?: boolean;
   /** Read the clock whenever it is asked for (`EVENT_BASE_FLAG_NO_CACHE_TIME`). */
   noCacheTime?: boolean;
-  /** The most precise clock there is (`EVENT_BASE_FLAG_PRECISE_TIMER`). */
-  preciseTimer?: boolean;
   /**
    * Look for more urgent events after so many milliseconds of callbacks
    * (`event_config_set_max_dispatch_interval`).
@@ -103,7 +102,6 @@ function baseOptions(call: string, config: EventConfig): BaseOptions {
     attach: choice(call, 'attach', config.attach, ATTACH),
     ignoreEnv: boolean(call, 'ignoreEnv', config.ignoreEnv, false),
     noCacheTime: boolean(call, 'noCacheTime', config.noCacheTime, false),
-    preciseTimer: boolean(call, 'preciseTimer', config.preciseTimer, false),
   };
   const { avoid, method } = config;
   if (method !== undefined) chosen.method = text(call, 'method', method);

@@ -81,21 +81,6 @@ export class EvBuffer implements Disposable {
     return this;
   }
 
-  /**
-   * Appends a part of a file without reading it into JavaScript (`evbuffer_add_file`).
-   *
-   * @param fd an open file; the buffer closes it
-   * @param offset where the part begins, in bytes
-   * @param length how many bytes; without it, all to the end
-   */
-  addFile(fd: number, offset = 0, length?: number): this {
-    const call = 'EvBuffer.addFile';
-    integer(call, 'fd', fd, 0, 0x7fff_ffff);
-    size(call, 'offset', offset);
-    binding.bufferAddFile(this._handle, fd, offset, optionalSize(call, 'length', length));
-    return this;
-  }
-
   /** Puts bytes or a string in front (`evbuffer_prepend`); they are copied. */
   prepend(data: Bytes | string, encoding: Encoding = 'utf8'): this {
     const call = 'EvBuffer.prepend';

@@ -6,7 +6,8 @@ import type { AddressInfo } from '../index.js';
 import type { EventBase } from './base.js';
 import { EvBuffer, handleOf } from './buffer.js';
 import { closedError, EvError, systemError, typeError } from './errors.js';
-import { baseHandle, EventFlags } from './event.js';
+import { baseHandle } from './event.js';
+import { BufferEventFlags, EventFlags } from './flags.js';
 import { binding, keep, raw, release } from './native.js';
 import {
   boolean,
@@ -34,22 +35,6 @@ import {
   type DuplexOptions,
   type LineOptions,
 } from './streams.js';
-
-/** What happened to a bufferevent besides bytes (`BEV_EVENT_…`). */
-export const BufferEventFlags = {
-  /** It happened while reading. */
-  READING: 0x01,
-  /** It happened while writing. */
-  WRITING: 0x02,
-  /** The peer has ended its sending side. */
-  EOF: 0x10,
-  /** An error; the callback is given it. */
-  ERROR: 0x20,
-  /** A timeout has passed; its direction is disabled now. */
-  TIMEOUT: 0x40,
-  /** The connect has succeeded. */
-  CONNECTED: 0x80,
-} as const;
 
 /** Is told that the input has grown or the output has shrunk (`bufferevent_data_cb`). */
 export type DataCallback = (bev: BufferEvent) => void;

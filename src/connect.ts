@@ -4,13 +4,9 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 
 import type { EventBase } from './base.js';
-import {
-  BufferEvent,
-  BufferEventFlags,
-  type BufferEventOptions,
-  type Reader,
-} from './bufferevent.js';
+import { BufferEvent, type BufferEventOptions, type Reader } from './bufferevent.js';
 import { closedError, EvError, systemError } from './errors.js';
+import { BufferEventFlags } from './flags.js';
 import { abortSignal, endpoint, milliseconds, options } from './options.js';
 
 /** Where and how to connect. Give `port` (and `host`) or `path`. */

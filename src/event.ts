@@ -2,26 +2,9 @@
 
 import type { EventBase } from './base.js';
 import { typeError } from './errors.js';
+import { EventFlags } from './flags.js';
 import { keep, raw, release } from './native.js';
 import { descriptor, flags, integer, milliseconds, required } from './options.js';
-
-/** What an event waits for, and what has happened (`EV_READ`, ...). */
-export const EventFlags = {
-  /** The timeout has passed. */
-  TIMEOUT: 0x01,
-  /** The descriptor is readable. */
-  READ: 0x02,
-  /** The descriptor is writable. */
-  WRITE: 0x04,
-  /** A signal came. */
-  SIGNAL: 0x08,
-  /** The event stays pending when it fires. */
-  PERSIST: 0x10,
-  /** Edge-triggered. */
-  ET: 0x20,
-  /** The peer has closed its end. */
-  CLOSED: 0x80,
-} as const;
 
 /** An event's callback: gets the event and what has happened (`event_callback_fn`). */
 export type EventCallback = (event: Event, what: number) => void;

@@ -20,7 +20,6 @@ export {
 export { EvBuffer, type BufferCallback, type BufferEnd } from './buffer.js';
 export {
   BufferEvent,
-  BufferEventFlags,
   type BufferEventCallback,
   type BufferEventCallbacks,
   type BufferEventOptions,
@@ -29,7 +28,8 @@ export {
 } from './bufferevent.js';
 export type { ConnectOptions } from './connect.js';
 export { EvError, type SystemErrorFields } from './errors.js';
-export { Event, EventFlags, type EventCallback } from './event.js';
+export { Event, type EventCallback } from './event.js';
+export { BufferEventFlags, EventFlags } from './flags.js';
 export {
   ConnListener,
   type ConnectionCallback,

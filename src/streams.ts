@@ -2,9 +2,9 @@
 
 import { Duplex } from 'node:stream';
 
-import { BufferEventFlags, type BufferEvent, type Reader } from './bufferevent.js';
+import type { BufferEvent, Reader } from './bufferevent.js';
 import { EvError } from './errors.js';
-import { EventFlags } from './event.js';
+import { BufferEventFlags, EventFlags } from './flags.js';
 import { raw } from './native.js';
 import {
   abortSignal,

@@ -9,18 +9,16 @@ use crate::error::{Error, Result};
 use super::core::{Core, Suspended};
 use super::BufferEventFlags;
 
-/// The least and the most that one read asks for, in bytes. The size grows while reads come back
-/// full and shrinks when they come back nearly empty.
-pub(super) const LEAST_READ: u32 = 4 * 1024;
-const MOST_READ: u32 = 64 * 1024;
+/// The most that one read asks for, in bytes. The buffer reads into a block that stays hot and moves
+/// a few bytes to one that fits, so that asking for much costs nothing when little comes.
+const MOST_READ: usize = 64 * 1024;
 
 impl Core {
     pub(super) fn read(self: &Rc<Self>) {
         let mark = self.read_mark.get();
-        let size = self.read_size.get();
         let result = {
             let Ok(mut input) = self.input.try_borrow_mut() else { return };
-            let room = mark.room(input.len()).min(size as usize);
+            let room = mark.room(input.len()).min(MOST_READ);
             if room == 0 {
                 drop(input);
                 self.suspend(Suspended::INPUT_FULL);
@@ -35,8 +33,7 @@ impl Core {
                 self.disable_now(EventFlags::READ);
                 self.tell_event(BufferEventFlags::EOF | BufferEventFlags::READING);
             }
-            Some(Ok((count, length))) => {
-                self.read_size.set(next_read_size(size, count));
+            Some(Ok((_, length))) => {
                 if let Some(timeouts) = self.timeouts.get() {
                     timeouts.read.restart(self.base.now());
                 }
@@ -107,14 +104,4 @@ impl Core {
 /// Whether to try again later is all that there is to do.
 pub(super) fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
-fn next_read_size(size: u32, count: usize) -> u32 {
-    if count >= size as usize {
-        (size * 4).min(MOST_READ)
-    } else if count < size as usize / 8 {
-        (size / 2).max(LEAST_READ)
-    } else {
-        size
-    }
 }

@@ -20,6 +20,9 @@ impl SocketTransport {
     /// Takes a socket and makes it non-blocking.
     pub(super) fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
+        // Elsewhere each send says so itself.
+        #[cfg(target_vendor = "apple")]
+        socket.set_nosigpipe(true)?;
         Ok(Self { socket })
     }
 

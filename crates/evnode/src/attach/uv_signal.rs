@@ -15,7 +15,7 @@ pub(super) struct UvSignals {
     env: EnvRef,
     uv: &'static Uv,
     event_loop: *mut sys::uv_loop_s,
-    watched: Vec<(i32, UvHandle, Box<Arc<SignalSink>>)>,
+    watched: Vec<(i32, UvHandle, Arc<SignalSink>)>,
 }
 
 impl UvSignals {
@@ -27,8 +27,7 @@ impl UvSignals {
 impl SignalSource for UvSignals {
     fn watch(&mut self, signum: i32, sink: &Arc<SignalSink>) -> io::Result<()> {
         self.unwatch(signum);
-        let sink = Box::new(sink.clone());
-        let owner: *const Arc<SignalSink> = &*sink;
+        let owner = Arc::as_ptr(sink);
         // SAFETY: loop and handle are live.
         let init = |raw| unsafe { (self.uv.uv_signal_init)(self.event_loop, raw) };
         let handle = UvHandle::new(&self.env, self.uv, HandleType::Signal, owner.cast(), init)?;
@@ -38,7 +37,7 @@ impl SignalSource for UvSignals {
             (self.uv.uv_signal_start)(handle.raw(), caught, signum)
         };
         uv_loop::check(self.uv, started)?;
-        self.watched.push((signum, handle, sink));
+        self.watched.push((signum, handle, sink.clone()));
         Ok(())
     }
 
@@ -49,6 +48,6 @@ impl SignalSource for UvSignals {
 
 unsafe extern "C" fn caught(handle: RawHandle, signum: c_int) {
     // SAFETY: the owner of a signal handle is its sink, which is kept until the handle is closed.
-    let sink = unsafe { &*uv_loop::owner_of(handle).cast::<Arc<SignalSink>>() };
+    let sink = unsafe { &*uv_loop::owner_of(handle).cast::<SignalSink>() };
     sink.raise(signum);
 }
