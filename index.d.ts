@@ -8,6 +8,8 @@
  * or `ERR_EVNODE_ARG_RANGE`, a refusal of the operating system its errno name (`EADDRINUSE`), what
  * the method cannot do `ERR_EVNODE_UNSUPPORTED`, a loop within a loop `ERR_EVNODE_LOOP_RUNNING`, a
  * caught panic `ERR_EVNODE_INTERNAL`, a call while the environment ends `ERR_EVNODE_ENV_CLOSING`.
+ * The generated functions leave the types of numbers, strings and objects to their caller: what is
+ * wrong with those throws napi's own errors (`NumberExpected`, `StringExpected`).
  */
 export type Handle = number
 
@@ -263,6 +265,11 @@ export interface BaseOptions {
    * calls only).
    */
   attach?: string
+  /**
+   * Whether this is a worker: blocking calls then look ten times a second whether it was
+   * terminated.
+   */
+  inWorker?: boolean
   /** Exactly this method (`epoll`, `poll`, `mio`, ...). */
   method?: string
   /** Methods not to be used. */

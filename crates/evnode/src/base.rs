@@ -22,6 +22,7 @@ pub(crate) struct Base {
     pub(crate) handle: Handle,
     pub(crate) base: EventBase,
     config: EventConfig,
+    in_worker: bool,
     host: RefCell<Option<Rc<dyn Host>>>,
     /// It may keep the process alive.
     referenced: Cell<bool>,
@@ -84,7 +85,7 @@ impl Base {
     pub(crate) fn run_blocking(self: &Rc<Self>, flags: LoopFlags) -> Result<LoopExit> {
         let replaced = match self.host() {
             Some(host) if host.is_backend() && !self.base.is_running() => {
-                let backend = EventBase::open_backend(&self.config)?;
+                let backend = attach::open_own(&self.env, &self.config, self.in_worker)?;
                 Some(self.base.replace_backend(backend)?)
             }
             _ => None,
@@ -179,6 +180,9 @@ pub struct BaseOptions {
     /// `uv`, `nested`, `waiter` (a thread waits: for runtimes without libuv) or `none` (blocking
     /// calls only).
     pub attach: Option<String>,
+    /// Whether this is a worker: blocking calls then look ten times a second whether it was
+    /// terminated.
+    pub in_worker: Option<bool>,
     /// Exactly this method (`epoll`, `poll`, `mio`, ...).
     pub method: Option<String>,
     /// Methods not to be used.
@@ -243,7 +247,8 @@ pub fn base_new(env: napi::Env, options: Option<BaseOptions>) -> napi::Result<Ha
     cold(&env, |env| {
         let options = options.unwrap_or_default();
         let (config, attach) = (options.config()?, options.attach()?);
-        let opened = attach::open_backend(env, attach, &config)?;
+        let in_worker = options.in_worker.unwrap_or(false);
+        let opened = attach::open_backend(env, attach, &config, in_worker)?;
         let base = EventBase::with_backend(&config, opened.backend)?;
         let handle = env.table.reserve()?;
         let base = Rc::new(Base {
@@ -251,6 +256,7 @@ pub fn base_new(env: napi::Env, options: Option<BaseOptions>) -> napi::Result<Ha
             handle,
             base,
             config,
+            in_worker,
             host: RefCell::default(),
             referenced: Cell::new(true),
             kept: Cell::new(false),

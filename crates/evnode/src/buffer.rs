@@ -1,15 +1,14 @@
 //! Buffers: `EvBuffer`, and those of bufferevents.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 
+use evcore::buffer::EolStyle;
 use evcore::buffer::EvBuffer;
-use evcore::buffer::{CallbackId, EolStyle};
 use napi_derive::napi;
 
 use crate::bufferevent::JsBev;
-use crate::env::{Change, Changes};
+use crate::env::{Change, EnvState};
 use crate::error::{Failure, Result};
 use crate::handle::{Handle, Object};
 use crate::raw::cold;
@@ -18,7 +17,6 @@ use crate::raw::cold;
 #[derive(Default)]
 pub(crate) struct JsBuffer {
     pub(crate) buffer: RefCell<EvBuffer>,
-    pub(crate) watch: Cell<Option<CallbackId>>,
 }
 
 /// A buffer, whoever owns it.
@@ -46,12 +44,12 @@ impl AnyBuffer {
             Self::Owned(buffer) => run(&mut buffer.buffer.borrow_mut()),
             Self::Input(bev) => {
                 let result = run(&mut bev.bev.input());
-                bev.base.touch();
+                bev.touch();
                 result
             }
             Self::Output(bev) => {
                 let result = run(&mut bev.bev.output());
-                bev.base.touch();
+                bev.touch();
                 result
             }
         }
@@ -79,30 +77,23 @@ impl AnyBuffer {
         }
     }
 
-    fn watch(&self) -> &Cell<Option<CallbackId>> {
-        match self {
-            Self::Owned(buffer) => &buffer.watch,
-            Self::Input(bev) => &bev.input_watch,
-            Self::Output(bev) => &bev.output_watch,
-        }
-    }
-
     /// Starts or stops to note the buffer's changes.
-    pub(crate) fn set_watched(&self, handle: Handle, on: bool, changes: Arc<Changes>) {
-        let watch = self.watch();
-        if on == watch.get().is_some() {
+    pub(crate) fn set_watched(&self, handle: Handle, on: bool, env: &EnvState) {
+        let mut watches = env.watches.borrow_mut();
+        if on == watches.contains_key(&handle) {
             return;
         }
         self.with(|buffer| {
-            if let Some(id) = watch.take() {
+            if let Some(id) = watches.remove(&handle) {
                 buffer.remove_callback(id);
                 return;
             }
+            let changes = env.changes();
             let id = buffer.add_callback(move |_, change| {
                 let (added, removed) = (change.added, change.deleted);
                 changes.note(Change { buffer: handle, added, removed });
             });
-            watch.set(Some(id));
+            watches.insert(handle, id);
         });
     }
 }

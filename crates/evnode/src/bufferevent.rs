@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use evcore::buffer::CallbackId;
 use evcore::bufferevent::{
     BufferEvent, BufferEventFlags, BufferEventHandler, BufferEventOptions, FlushMode,
 };
@@ -22,13 +21,10 @@ use crate::raw::{cold, OwnedFd};
 /// A bufferevent that JavaScript holds.
 pub(crate) struct JsBev {
     pub(crate) bev: BufferEvent,
-    pub(crate) base: Rc<Base>,
     pub(crate) callbacks: Rc<Callbacks>,
     /// Handles of its buffers, 0 while nobody has asked for them.
     pub(crate) input: Cell<Handle>,
     pub(crate) output: Cell<Handle>,
-    pub(crate) input_watch: Cell<Option<CallbackId>>,
-    pub(crate) output_watch: Cell<Option<CallbackId>>,
 }
 
 /// What a bufferevent calls.
@@ -94,24 +90,27 @@ impl JsBev {
         let table = &base.env.clone().table;
         table.insert(|handle| {
             let bev = BufferEvent::socket(&base.base, fd, options)?;
-            let callbacks = Rc::new(Callbacks { base: base.clone(), handle, mask: Cell::new(0) });
+            let callbacks = Rc::new(Callbacks { base, handle, mask: Cell::new(0) });
             bev.set_handler(Some(callbacks.clone()));
             Ok(Object::Bev(Rc::new(Self {
                 bev,
-                base,
                 callbacks,
                 input: Cell::new(0),
                 output: Cell::new(0),
-                input_watch: Cell::new(None),
-                output_watch: Cell::new(None),
             })))
         })
+    }
+
+    /// Tells the host of what a call from JavaScript may have changed.
+    #[inline]
+    pub(crate) fn touch(&self) {
+        self.callbacks.base.touch();
     }
 
     /// Frees it and its handles.
     pub(crate) fn free(self: Rc<Self>, handle: Handle) {
         self.bev.set_handler(None);
-        Self::forget(&self.base.env, handle);
+        Self::forget(&self.callbacks.base.env, handle);
         self.bev.free();
     }
 
@@ -120,6 +119,7 @@ impl JsBev {
         let Some(Object::Bev(bev)) = env.table.remove(handle) else { return };
         for buffer in [bev.input.take(), bev.output.take()] {
             if buffer != 0 {
+                env.watches.borrow_mut().remove(&buffer);
                 drop(env.table.remove(buffer));
             }
         }
@@ -131,7 +131,7 @@ impl JsBev {
         if cell.get() == 0 {
             let bev = self.clone();
             let object = if is_output { Object::Output(bev) } else { Object::Input(bev) };
-            cell.set(self.base.env.table.insert(|_| Ok(object))?);
+            cell.set(self.callbacks.base.env.table.insert(|_| Ok(object))?);
         }
         Ok(cell.get())
     }
@@ -154,7 +154,7 @@ pub fn bev_connect(
     cold(&env, |env| {
         let (bev, address) = (env.bev(bev)?, address::parse(&host, port)?);
         bev.bev.connect(&address).map_err(|error| Failure::from(error).at(&address))?;
-        bev.base.touch();
+        bev.touch();
         Ok(())
     })
 }
@@ -180,7 +180,7 @@ pub fn bev_flush(env: napi::Env, bev: Handle, what: i32, mode: i32) -> napi::Res
             _ => return Err(Failure::Range("a flush mode is 0, 1 or 2")),
         };
         bev.bev.flush(directions(what)?, mode)?;
-        bev.base.touch();
+        bev.touch();
         Ok(())
     })
 }
@@ -191,7 +191,7 @@ pub fn bev_trigger(env: napi::Env, bev: Handle, what: i32) -> napi::Result<()> {
     cold(&env, |env| {
         let bev = env.bev(bev)?;
         bev.bev.trigger(directions(what)?)?;
-        bev.base.touch();
+        bev.touch();
         Ok(())
     })
 }
@@ -203,7 +203,7 @@ pub fn bev_trigger_event(env: napi::Env, bev: Handle, what: i32) -> napi::Result
         let bev = env.bev(bev)?;
         let flags = u16::try_from(what).ok().and_then(BufferEventFlags::from_bits);
         bev.bev.trigger_event(flags.ok_or(Failure::Range("these are no BufferEventFlags"))?)?;
-        bev.base.touch();
+        bev.touch();
         Ok(())
     })
 }

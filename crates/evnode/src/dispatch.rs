@@ -348,6 +348,23 @@ impl Dispatch {
         }
     }
 
+    /// Ends the turn if JavaScript cannot run any more.
+    pub(crate) fn look_alive(&self) {
+        let (mut scope, mut value) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the environment is live and the scope closed again.
+        let runs = unsafe {
+            sys::napi_open_handle_scope(self.raw, &mut scope);
+            sys::napi_get_undefined(self.raw, &mut value);
+            let status = sys::napi_coerce_to_bool(self.raw, value, &mut value);
+            sys::napi_close_handle_scope(self.raw, scope);
+            status == sys::Status::napi_ok
+        };
+        if !runs {
+            self.dead.set(true);
+            self.break_loop();
+        }
+    }
+
     /// Runs microtasks and ticks in a blocking loop. What they throw is uncaught, as it is in Node.
     fn drain_ticks(&self, receiver: sys::napi_value) {
         if self.drain.get().is_null() {

@@ -4,13 +4,15 @@
 //! one asynchronous cleanup hook, which frees every object, joins our threads, closes the handles of
 //! the host's loop and lets go only when the last of those is closed; Node waits for it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ffi::c_void;
 use std::ptr;
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use evcore::buffer::CallbackId;
 use napi::sys;
 
 use crate::dispatch::Dispatch;
@@ -33,6 +35,8 @@ pub(crate) struct EnvState {
     hook: Cell<sys::napi_async_cleanup_hook_handle>,
     /// Changes of watched buffers that JavaScript was not told of yet.
     changes: Arc<Changes>,
+    /// The callbacks of watched buffers.
+    pub(crate) watches: RefCell<HashMap<Handle, CallbackId>>,
 }
 
 /// Changes of watched buffers. Buffers may be sent to other threads, and so may their callbacks.
@@ -73,6 +77,7 @@ impl EnvState {
             host_handles: Cell::new(0),
             hook: Cell::new(ptr::null_mut()),
             changes: Arc::default(),
+            watches: RefCell::default(),
         });
         let mut hook = ptr::null_mut();
         let instance = Rc::into_raw(state.clone()).cast_mut().cast::<c_void>();

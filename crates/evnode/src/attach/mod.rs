@@ -10,6 +10,7 @@ mod uv_signal;
 mod uv_watch;
 #[cfg(unix)]
 pub(crate) mod waiter;
+mod worker;
 
 use std::rc::Rc;
 
@@ -68,14 +69,31 @@ impl Attach {
 }
 
 /// The backend of a base that is to be attached in this way.
-pub(crate) fn open_backend(env: &EnvRef, attach: Attach, config: &EventConfig) -> Result<Opened> {
+pub(crate) fn open_backend(
+    env: &EnvRef,
+    attach: Attach,
+    config: &EventConfig,
+    in_worker: bool,
+) -> Result<Opened> {
     if attach == Attach::Uv {
         let watchers = uv_watch::Watchers::new(env)?;
         let backend = Box::new(uv_watch::UvBackend::new(&watchers)?);
         return Ok(Opened { backend, watchers: Some(watchers) });
     }
+    Ok(Opened { backend: open_own(env, config, in_worker)?, watchers: None })
+}
+
+/// A backend of our own, that can wait in a blocking call.
+pub(crate) fn open_own(
+    env: &EnvRef,
+    config: &EventConfig,
+    in_worker: bool,
+) -> Result<Box<dyn Backend>> {
     let backend = evcore::EventBase::open_backend(config)?;
-    Ok(Opened { backend, watchers: None })
+    if in_worker {
+        return Ok(Box::new(worker::WorkerBackend::new(backend, env)));
+    }
+    Ok(backend)
 }
 
 /// A backend, and the poll handles behind it if it is libuv's.

@@ -6,7 +6,7 @@
 //! handle keeps libuv from waiting. The prepare handle is also what keeps the process alive.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::io;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -32,12 +32,15 @@ pub(crate) struct UvHost {
     event_loop: *mut napi::sys::uv_loop_s,
 }
 
+/// What the handles know of their host, which closes them before it goes.
+type HostData = *const UvHost;
+
 struct Handles {
-    prepare: UvHandle,
-    check: UvHandle,
-    idle: UvHandle,
-    timer: UvHandle,
-    poll: Option<UvHandle>,
+    prepare: UvHandle<HostData>,
+    check: UvHandle<HostData>,
+    idle: UvHandle<HostData>,
+    timer: UvHandle<HostData>,
+    poll: Option<UvHandle<HostData>>,
 }
 
 impl UvHost {
@@ -66,12 +69,9 @@ impl UvHost {
 
     fn open(self: &Rc<Self>, base: &Base) -> io::Result<Handles> {
         let (uv, event_loop) = (self.uv, self.event_loop);
-        let owner = Rc::as_ptr(self).cast::<c_void>();
+        let host = Rc::as_ptr(self);
         let open = |kind, init: &dyn Fn(RawHandle) -> c_int| {
-            let handle = UvHandle::new(&base.env, uv, kind, owner, init)?;
-            // SAFETY: the handle is initialised.
-            unsafe { (uv.uv_unref)(handle.raw()) };
-            io::Result::Ok(handle)
+            UvHandle::new(&base.env, uv, kind, host, init)
         };
         // SAFETY: in each of these, loop and handle are live.
         let handles = unsafe {
@@ -215,9 +215,9 @@ impl Host for UvHost {
 /// # Safety
 /// `handle` is one of a [`UvHost`]'s that is not closed.
 unsafe fn host_of(handle: RawHandle) -> Rc<UvHost> {
-    // SAFETY: the owner of the handle is its host, which closes it before it goes.
+    // SAFETY: the host closes its handles before it goes.
     unsafe {
-        let host = uv_loop::owner_of(handle).cast::<UvHost>();
+        let host = *uv_loop::data_of::<HostData>(handle);
         Rc::increment_strong_count(host);
         Rc::from_raw(host)
     }

@@ -8,6 +8,7 @@
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error, Layout};
 use std::ffi::{c_int, c_void};
 use std::io;
+use std::marker::PhantomData;
 use std::mem::{align_of, size_of};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -132,90 +133,98 @@ pub(super) fn check(uv: &Uv, result: c_int) -> io::Result<()> {
 
 /// What stands in memory before a handle.
 #[repr(C, align(16))]
-struct Header {
-    env: Option<EnvRef>,
-    owner: *const c_void,
-    layout: Layout,
+struct Header<T> {
+    env: EnvRef,
+    data: T,
+    size: u32,
 }
 
-/// A handle of libuv's that we own; dropping it closes it, and libuv frees it later.
-pub(super) struct UvHandle {
+/// A handle of libuv's that we own, with data for its callbacks; dropping it closes it, and libuv
+/// frees it later. The data must stay what it is until then: it is dropped with the handle.
+pub(super) struct UvHandle<T> {
     raw: NonNull<c_void>,
-    uv: &'static Uv,
+    data: PhantomData<T>,
 }
 
-impl UvHandle {
-    /// Allocates a handle and initialises it. `owner` is what [`owner_of`] returns in its callbacks.
+impl<T> UvHandle<T> {
+    /// Allocates a handle that keeps nothing alive by itself, and initialises it.
     pub(super) fn new(
         env: &EnvRef,
-        uv: &'static Uv,
+        uv: &Uv,
         kind: HandleType,
-        owner: *const c_void,
+        data: T,
         init: impl FnOnce(RawHandle) -> c_int,
     ) -> io::Result<Self> {
         // SAFETY: the number is that of a handle type.
-        let size = size_of::<Header>() + unsafe { (uv.uv_handle_size)(kind as c_int) };
-        let layout = Layout::from_size_align(size, align_of::<Header>())
-            .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        let size = size_of::<Header<T>>() + unsafe { (uv.uv_handle_size)(kind as c_int) };
+        let layout = layout::<T>(size);
         // SAFETY: the size is not zero.
         let Some(memory) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
             handle_alloc_error(layout)
         };
-        let header = memory.cast::<Header>();
+        let header = Header { env: env.clone(), data, size: size as u32 };
         // SAFETY: the memory is ours and begins with room for the header, the handle following it.
         let raw = unsafe {
-            header.write(Header { env: None, owner, layout });
-            memory.add(size_of::<Header>()).cast::<c_void>()
+            memory.cast::<Header<T>>().write(header);
+            memory.add(size_of::<Header<T>>()).cast::<c_void>()
         };
         if let Err(error) = check(uv, init(raw.as_ptr())) {
             // SAFETY: a handle that libuv refused to initialise is ours to free at once.
-            unsafe { free(raw.as_ptr()) };
+            drop(unsafe { free::<T>(raw.as_ptr()) });
             return Err(error);
         }
         env.host_handle_opened();
-        // SAFETY: the header was written above.
-        unsafe { (*header.as_ptr()).env = Some(env.clone()) };
-        Ok(Self { raw, uv })
+        // SAFETY: the handle is initialised.
+        unsafe { (uv.uv_unref)(raw.as_ptr()) };
+        Ok(Self { raw, data: PhantomData })
     }
 
     pub(super) fn raw(&self) -> RawHandle {
         self.raw.as_ptr()
     }
-}
 
-impl Drop for UvHandle {
-    fn drop(&mut self) {
-        // SAFETY: the handle is initialised and closed here only, on its loop's thread.
-        unsafe { (self.uv.uv_close)(self.raw(), Some(closed)) };
+    pub(super) fn data(&self) -> &T {
+        // SAFETY: the handle is ours and not closed.
+        unsafe { data_of(self.raw()) }
     }
 }
 
-/// What the handle's owner gave as such.
+impl<T> Drop for UvHandle<T> {
+    fn drop(&mut self) {
+        if let Ok(uv) = Uv::get() {
+            // SAFETY: the handle is initialised and closed here only, on its loop's thread.
+            unsafe { (uv.uv_close)(self.raw(), Some(closed::<T>)) };
+        }
+    }
+}
+
+/// The data of a handle, for its callbacks.
 ///
 /// # Safety
-/// `handle` is the raw pointer of a [`UvHandle`] that is not closed.
-pub(super) unsafe fn owner_of(handle: RawHandle) -> *const c_void {
+/// `handle` is the raw pointer of a `UvHandle<T>` that is not closed before the reference's end.
+pub(super) unsafe fn data_of<'a, T>(handle: RawHandle) -> &'a T {
     // SAFETY: the header stands right before the handle.
-    unsafe { (*handle.cast::<Header>().sub(1)).owner }
+    unsafe { &(*handle.cast::<Header<T>>().sub(1)).data }
 }
 
-unsafe extern "C" fn closed(handle: RawHandle) {
+unsafe extern "C" fn closed<T>(handle: RawHandle) {
     // SAFETY: libuv calls this once, when it has let go of the handle.
-    let env = unsafe { free(handle) };
-    if let Some(env) = env {
-        env.host_handle_closed();
-    }
+    unsafe { free::<T>(handle) }.host_handle_closed();
 }
 
 /// # Safety
-/// `handle` is the raw pointer of a [`UvHandle`] that nobody uses any more.
-unsafe fn free(handle: RawHandle) -> Option<EnvRef> {
-    let header = handle.cast::<Header>();
+/// `handle` is the raw pointer of a `UvHandle<T>` that nobody uses any more.
+unsafe fn free<T>(handle: RawHandle) -> EnvRef {
     // SAFETY: the header stands right before the handle and is read out before its memory goes.
     unsafe {
-        let header = header.sub(1);
-        let Header { env, layout, .. } = header.read();
-        dealloc(header.cast(), layout);
+        let start = handle.cast::<Header<T>>().sub(1);
+        let Header { env, size, .. } = start.read();
+        dealloc(start.cast(), layout::<T>(size as usize));
         env
     }
+}
+
+fn layout<T>(size: usize) -> Layout {
+    // SAFETY: the alignment is a type's, and libuv's handles are a few hundred bytes large.
+    unsafe { Layout::from_size_align_unchecked(size, align_of::<Header<T>>()) }
 }

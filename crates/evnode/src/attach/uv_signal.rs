@@ -15,7 +15,7 @@ pub(super) struct UvSignals {
     env: EnvRef,
     uv: &'static Uv,
     event_loop: *mut sys::uv_loop_s,
-    watched: Vec<(i32, UvHandle, Arc<SignalSink>)>,
+    watched: Vec<(i32, UvHandle<Arc<SignalSink>>)>,
 }
 
 impl UvSignals {
@@ -27,27 +27,23 @@ impl UvSignals {
 impl SignalSource for UvSignals {
     fn watch(&mut self, signum: i32, sink: &Arc<SignalSink>) -> io::Result<()> {
         self.unwatch(signum);
-        let owner = Arc::as_ptr(sink);
         // SAFETY: loop and handle are live.
         let init = |raw| unsafe { (self.uv.uv_signal_init)(self.event_loop, raw) };
-        let handle = UvHandle::new(&self.env, self.uv, HandleType::Signal, owner.cast(), init)?;
+        let handle = UvHandle::new(&self.env, self.uv, HandleType::Signal, sink.clone(), init)?;
         // SAFETY: the handle is initialised.
-        let started = unsafe {
-            (self.uv.uv_unref)(handle.raw());
-            (self.uv.uv_signal_start)(handle.raw(), caught, signum)
-        };
+        let started = unsafe { (self.uv.uv_signal_start)(handle.raw(), caught, signum) };
         uv_loop::check(self.uv, started)?;
-        self.watched.push((signum, handle, sink.clone()));
+        self.watched.push((signum, handle));
         Ok(())
     }
 
     fn unwatch(&mut self, signum: i32) {
-        self.watched.retain(|(watched, ..)| *watched != signum);
+        self.watched.retain(|(watched, _)| *watched != signum);
     }
 }
 
 unsafe extern "C" fn caught(handle: RawHandle, signum: c_int) {
-    // SAFETY: the owner of a signal handle is its sink, which is kept until the handle is closed.
-    let sink = unsafe { &*uv_loop::owner_of(handle).cast::<SignalSink>() };
+    // SAFETY: libuv calls back for handles that are not closed.
+    let sink = unsafe { uv_loop::data_of::<Arc<SignalSink>>(handle) };
     sink.raise(signum);
 }

@@ -7,8 +7,7 @@
 //! each, and most are taken back within the turn.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +25,7 @@ pub(crate) struct Watchers {
     env: EnvRef,
     uv: &'static Uv,
     event_loop: *mut sys::uv_loop_s,
-    watched: RefCell<HashMap<RawFd, Box<Watcher>>>,
+    watched: RefCell<FdMap>,
     /// Descriptors whose interest libuv was not told of yet.
     dirty: RefCell<Vec<RawFd>>,
     /// What the poll callbacks of this turn found.
@@ -35,12 +34,56 @@ pub(crate) struct Watchers {
     woken: Cell<bool>,
 }
 
+/// What a poll handle knows.
 struct Watcher {
-    handle: Option<UvHandle>,
     watchers: *const Watchers,
     fd: RawFd,
     interest: Cell<Interest>,
     is_dirty: Cell<bool>,
+}
+
+/// The poll handle of each watched descriptor.
+#[derive(Default)]
+struct FdMap {
+    #[cfg(unix)]
+    handles: Vec<Option<UvHandle<Watcher>>>,
+    #[cfg(windows)]
+    handles: std::collections::HashMap<RawFd, UvHandle<Watcher>>,
+}
+
+#[cfg(unix)]
+impl FdMap {
+    fn get(&self, fd: RawFd) -> Option<&UvHandle<Watcher>> {
+        self.handles.get(fd as usize)?.as_ref()
+    }
+
+    /// `fd` is open, which bounds its number.
+    fn insert(&mut self, fd: RawFd, handle: UvHandle<Watcher>) {
+        let index = fd as usize;
+        if self.handles.len() <= index {
+            self.handles.resize_with(index + 1, || None);
+        }
+        self.handles[index] = Some(handle);
+    }
+
+    fn remove(&mut self, fd: RawFd) -> Option<UvHandle<Watcher>> {
+        self.handles.get_mut(fd as usize)?.take()
+    }
+}
+
+#[cfg(windows)]
+impl FdMap {
+    fn get(&self, fd: RawFd) -> Option<&UvHandle<Watcher>> {
+        self.handles.get(&fd)
+    }
+
+    fn insert(&mut self, fd: RawFd, handle: UvHandle<Watcher>) {
+        self.handles.insert(fd, handle);
+    }
+
+    fn remove(&mut self, fd: RawFd) -> Option<UvHandle<Watcher>> {
+        self.handles.remove(&fd)
+    }
 }
 
 impl Watchers {
@@ -68,11 +111,11 @@ impl Watchers {
         }
         let watched = self.watched.borrow();
         for fd in self.dirty.borrow_mut().drain(..) {
-            let Some(watcher) = watched.get(&fd) else { continue };
+            let Some(handle) = watched.get(fd) else { continue };
+            let watcher = handle.data();
             if !watcher.is_dirty.replace(false) {
                 continue;
             }
-            let Some(handle) = &watcher.handle else { continue };
             let mut events = 0;
             for (interest, event) in [
                 (Interest::READ, READABLE),
@@ -99,27 +142,22 @@ impl Watchers {
     }
 
     fn add(&self, fd: RawFd, interest: Interest) -> io::Result<()> {
-        let mut watcher = Box::new(Watcher {
-            handle: None,
+        let watcher = Watcher {
             watchers: self,
             fd,
             interest: Cell::new(interest),
             is_dirty: Cell::new(false),
-        });
-        let owner: *const Watcher = &*watcher;
+        };
         // SAFETY: loop and handle are live, and the descriptor is checked by libuv.
         let init = |raw| unsafe { (self.uv.uv_poll_init_socket)(self.event_loop, raw, fd) };
-        let handle = UvHandle::new(&self.env, self.uv, HandleType::Poll, owner.cast(), init)?;
-        // SAFETY: the handle is initialised. The base's keep-alive is a handle of its own.
-        unsafe { (self.uv.uv_unref)(handle.raw()) };
-        watcher.handle = Some(handle);
-        self.make_dirty(&watcher);
-        self.watched.borrow_mut().insert(fd, watcher);
+        let handle = UvHandle::new(&self.env, self.uv, HandleType::Poll, watcher, init)?;
+        self.make_dirty(handle.data());
+        self.watched.borrow_mut().insert(fd, handle);
         Ok(())
     }
 
     fn remove(&self, fd: RawFd) {
-        drop(self.watched.borrow_mut().remove(&fd));
+        drop(self.watched.borrow_mut().remove(fd));
         let mut collected = self.collected.borrow_mut();
         if !collected.is_empty() {
             collected.retain(|ready| ready.fd != fd);
@@ -131,9 +169,9 @@ impl Watchers {
 const HANG_UP: Interest = Interest::READ.union(Interest::WRITE).union(Interest::CLOSED);
 
 unsafe extern "C" fn polled(handle: RawHandle, status: c_int, events: c_int) {
-    // SAFETY: the owner of a poll handle is its watcher, which outlives the handle's callbacks.
-    let watcher = unsafe { &*uv_loop::owner_of(handle).cast::<Watcher>() };
-    // SAFETY: watchers are dropped before the map that they are in.
+    // SAFETY: libuv calls back for handles that are not closed.
+    let watcher = unsafe { uv_loop::data_of::<Watcher>(handle) };
+    // SAFETY: poll handles are closed before the map that they are in goes.
     let watchers = unsafe { &*watcher.watchers };
     let what = if status < 0 {
         // libuv has stopped the handle; as long as the descriptor is watched it is started again.
@@ -194,7 +232,7 @@ impl Backend for UvBackend {
 
     fn modify(&mut self, fd: RawFd, _old: Interest, interest: Interest) -> io::Result<()> {
         let watched = self.watchers.watched.borrow();
-        if let Some(watcher) = watched.get(&fd) {
+        if let Some(watcher) = watched.get(fd).map(UvHandle::data) {
             watcher.interest.set(interest);
             self.watchers.make_dirty(watcher);
             return Ok(());
@@ -227,7 +265,7 @@ struct UvWake {
     handle: Mutex<Option<AsyncHandle>>,
 }
 
-struct AsyncHandle(UvHandle);
+struct AsyncHandle(UvHandle<*const Watchers>);
 
 // SAFETY: of the handle, other threads use uv_async_send only, which is made for that, and only
 // under the lock under which the loop's thread closes it.
@@ -235,14 +273,11 @@ unsafe impl Send for AsyncHandle {}
 
 impl UvWake {
     fn new(watchers: &Rc<Watchers>) -> io::Result<Arc<Self>> {
-        let owner: *const Watchers = &**watchers;
-        let owner = owner.cast::<c_void>();
         // SAFETY: loop and handle are live.
         let init =
             |raw| unsafe { (watchers.uv.uv_async_init)(watchers.event_loop, raw, Some(woken)) };
+        let owner = Rc::as_ptr(watchers);
         let handle = UvHandle::new(&watchers.env, watchers.uv, HandleType::Async, owner, init)?;
-        // SAFETY: the handle is initialised.
-        unsafe { (watchers.uv.uv_unref)(handle.raw()) };
         Ok(Arc::new(Self { uv: watchers.uv, handle: Mutex::new(Some(AsyncHandle(handle))) }))
     }
 
@@ -261,8 +296,7 @@ impl Wake for UvWake {
 }
 
 unsafe extern "C" fn woken(handle: RawHandle) {
-    // SAFETY: the owner of the handle is the map of watchers, which the backend keeps until it has
-    // closed the handle.
-    let watchers = unsafe { &*uv_loop::owner_of(handle).cast::<Watchers>() };
+    // SAFETY: the backend keeps the map of watchers until it has closed the handle.
+    let watchers = unsafe { &**uv_loop::data_of::<*const Watchers>(handle) };
     watchers.woken.set(true);
 }

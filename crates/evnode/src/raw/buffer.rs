@@ -85,6 +85,7 @@ functions! {
 
     c"bufferFree" buffer_free(env, buffer: Held<AnyBuffer>) -> () {
         let AnyBuffer::Owned(_) = buffer.object else { return Err(Failure::Handle) };
+        env.watches.borrow_mut().remove(&buffer.handle);
         drop(env.table.remove(buffer.handle));
         Ok(())
     }
@@ -295,7 +296,7 @@ functions! {
     }
 
     c"bufferWatch" buffer_watch(env, buffer: Held<AnyBuffer>, on: bool) -> () {
-        buffer.object.set_watched(buffer.handle, on, env.changes());
+        buffer.object.set_watched(buffer.handle, on, env);
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ functions! {
 
     c"bevWrite" bev_write(env, bev: Rc<JsBev>, bytes: Bytes) -> () {
         bev.bev.write(bytes.read())?;
-        bev.base.touch();
+        bev.touch();
         env.emit_changes_inside()
     }
 
@@ -36,7 +36,7 @@ functions! {
         encoding: Encoding
     ) -> usize {
         let length = text.add_to(env, encoding, &mut bev.bev.output())?;
-        bev.base.touch();
+        bev.touch();
         env.emit_changes_inside()?;
         Ok(length)
     }
@@ -56,7 +56,7 @@ functions! {
     ) -> usize {
         let mut view = view;
         let length = bev.bev.read(view.window(offset, length)?)?;
-        bev.base.touch();
+        bev.touch();
         env.emit_changes_inside()?;
         Ok(length)
     }
@@ -68,7 +68,7 @@ functions! {
         encoding: Encoding
     ) -> Decoded {
         let text = remove_string(env, &mut bev.bev.input(), length, encoding)?;
-        bev.base.touch();
+        bev.touch();
         env.emit_changes_inside()?;
         Ok(text)
     }
@@ -86,15 +86,15 @@ functions! {
 
     c"bevForward" bev_forward(env, from: Rc<JsBev>, to: Rc<JsBev>) -> usize {
         let moved = from.bev.forward(&to.bev)?;
-        from.base.touch();
-        to.base.touch();
+        from.touch();
+        to.touch();
         env.emit_changes_inside()?;
         Ok(moved)
     }
 
     c"bevEnable" bev_enable(_env, bev: Rc<JsBev>, what: i32) -> () {
         bev.bev.enable(directions(what)?)?;
-        bev.base.touch();
+        bev.touch();
         Ok(())
     }
 
@@ -132,13 +132,13 @@ functions! {
         high: usize
     ) -> () {
         bev.bev.set_watermark(directions(what)?, low, high)?;
-        bev.base.touch();
+        bev.touch();
         Ok(())
     }
 
     c"bevSetTimeouts" bev_set_timeouts(_env, bev: Rc<JsBev>, read_ms: f64, write_ms: f64) -> () {
         bev.bev.set_timeouts(duration(read_ms)?, duration(write_ms)?)?;
-        bev.base.touch();
+        bev.touch();
         Ok(())
     }
 
@@ -149,7 +149,7 @@ functions! {
 
     c"bevClose" bev_close(_env, bev: Rc<JsBev>) -> () {
         bev.bev.close();
-        bev.base.touch();
+        bev.touch();
         Ok(())
     }
 }
