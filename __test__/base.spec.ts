@@ -11,7 +11,7 @@ import {
   version,
 } from 'evnode';
 
-import { attached, everywhere, later } from './support/drive';
+import { attached, everywhere, later, outside } from './support/drive';
 
 everywhere('a base without events ends at once and says so', async (t, base) => {
   if (base.attachment === 'none') t.is(base.dispatchSync(), LoopExit.NO_EVENTS);
@@ -73,10 +73,11 @@ test('loopExit ends the loop after the active events, loopBreak after the runnin
 
 everywhere('loopExit with a time ends the loop after it', async (t, base) => {
   const start = performance.now();
-  base.event(-1, EventFlags.PERSIST, () => {}).add(2);
+  const endless = base.event(-1, EventFlags.PERSIST, () => {}).add(2);
   base.loopExit(20);
   if (base.attachment === 'none') t.is(base.dispatchSync(), LoopExit.EXIT);
   else t.is(await base.dispatch(), LoopExit.EXIT);
+  endless.free();
   t.true(performance.now() - start >= 20);
 });
 
@@ -132,7 +133,7 @@ everywhere('once calls once, for a time and for nothing more', async (t, base) =
   t.deepEqual(fired, [EventFlags.TIMEOUT]);
 });
 
-test('promises and ticks run between the callbacks of a blocking loop', (t) => {
+test('promises and ticks run between the callbacks of a blocking loop', async (t) => {
   using base = new EventBase({ attach: 'none' });
   const order: string[] = [];
   const first = base.event(-1, 0, () => {
@@ -143,7 +144,7 @@ test('promises and ticks run between the callbacks of a blocking loop', (t) => {
   const second = base.event(-1, 0, () => order.push('second'));
   first.active(EventFlags.READ);
   second.active(EventFlags.READ);
-  base.dispatchSync();
+  await outside(() => base.dispatchSync());
   t.deepEqual(order, ['first', 'tick', 'promise', 'second']);
 });
 

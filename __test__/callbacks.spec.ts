@@ -15,7 +15,7 @@ import {
 } from 'evnode';
 
 import { run } from './support/child';
-import { everywhere, later } from './support/drive';
+import { everywhere, later, outside } from './support/drive';
 import { pair, portOf } from './support/peers';
 
 const { READ, PERSIST } = EventFlags;
@@ -291,7 +291,10 @@ test('a bufferevent whose callback throws stays usable', async (t) => {
     client.write('abc');
     return { server, client };
   });
-  t.throws(() => base.dispatchSync(), { message: 'once' });
+  await t.throwsAsync(
+    outside(() => base.dispatchSync()),
+    { message: 'once' },
+  );
   const { server, client } = await scene;
   t.is(server.readString(), 'abc');
   server.setCallbacks({ read: () => base.loopExit() });
@@ -324,6 +327,6 @@ test('what callbacks throw in an attached base is uncaught, and the loop goes on
   for (const attach of ['uv', 'nested', 'waiter']) {
     const { code, stdout, stderr } = await run('ends.ts', ['throwHandled', attach]);
     t.is(code, 0, `${attach}: ${stderr}`);
-    t.is(stdout, 'timer, read, accept, event; 3 timers\n', attach);
+    t.is(stdout, 'timer, read, accept, event\n', attach);
   }
 });

@@ -138,9 +138,9 @@ everywhere('the callback can be replaced', async (t, base) => {
 everywhere('a signal frees the listener', async (t, base) => {
   const controller = new AbortController();
   const listener = base.listen({ ...LOCAL, signal: controller.signal }, () => {});
-  controller.abort();
+  controller.abort(new Error('enough'));
   t.true(listener.closed);
-  t.throws(() => base.listen({ ...LOCAL, signal: controller.signal }), { name: 'AbortError' });
+  t.throws(() => base.listen({ ...LOCAL, signal: controller.signal }), { message: 'enough' });
 });
 
 attached('an async handler owns its connection', async (t, base) => {

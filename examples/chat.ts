@@ -1,6 +1,6 @@
 // A chat room: the first line of a connection is a name, every other goes to all.
 //
-//   node --import @oxc-node/core/register examples/chat.ts [port]
+//   node --import tsx examples/chat.ts [port]
 
 import { EventBase, EventFlags, type BufferEvent } from 'evnode';
 

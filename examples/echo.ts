@@ -1,6 +1,6 @@
 // An echo server: sends back what it is sent.
 //
-//   node --import @oxc-node/core/register examples/echo.ts [port]
+//   node --import tsx examples/echo.ts [port]
 
 import { EventBase } from 'evnode';
 

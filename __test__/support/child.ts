@@ -8,7 +8,7 @@ const root = join(__dirname, '..', '..');
 
 /** A process that runs a TypeScript file of this package. */
 export function start(file: string, args: string[] = [], flags: string[] = []): ChildProcess {
-  const node = [...flags, '--import', '@oxc-node/core/register', join(root, file), ...args];
+  const node = [...flags, '--import', 'tsx', join(root, file), ...args];
   return spawn(process.execPath, node, { cwd: root, stdio: ['pipe', 'pipe', 'pipe'] });
 }
 

@@ -13,14 +13,33 @@ type Mode = (typeof MODES)[number];
 type Scenario = (t: ExecutionContext, base: EventBase) => Promise<void> | void;
 
 /**
+ * Runs `call` outside of any promise's callback, where a blocking loop can run promises between its
+ * own callbacks.
+ */
+export async function outside<T>(call: () => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    setImmediate(() => {
+      try {
+        resolve(call());
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+}
+
+/**
  * Runs a scenario on a base: an attached one runs by itself, the other is run until it has nothing
  * left to do, which must end the scenario.
  */
 export async function drive(base: EventBase, scenario: () => Promise<void> | void): Promise<void> {
-  const running = scenario();
-  if (base.closed || base.attachment !== 'none') return running;
-  base.dispatchSync();
-  return running;
+  if (base.attachment !== 'none') return scenario();
+  const running = await outside(() => {
+    const running = scenario();
+    if (!base.closed) base.dispatchSync();
+    return { running };
+  });
+  return running.running;
 }
 
 /** One test per way to run; `config` is added to each base's. */

@@ -163,11 +163,11 @@ impl Slots {
         (u32::from(slot.generation) == handle as u32 >> SLOT_BITS).then_some(slot)
     }
 
-    /// Why a handle is not found: it was freed, or it never was one.
+    /// Why a handle is not found: it was freed, which JavaScript remembers as 0, or it never was one.
     fn stale(&self, handle: Handle) -> Failure {
         let index = (handle as u32 & SLOT_MASK) as usize;
         let generation = handle as u32 >> SLOT_BITS;
-        if handle > 0 && generation > 0 && index < self.slots.len() {
+        if handle == 0 || (handle > 0 && generation > 0 && index < self.slots.len()) {
             Failure::Closed
         } else {
             Failure::Handle
