@@ -1,79 +1,123 @@
-// Times calls across the boundary between JavaScript and Rust. Prints {"case": ns per call}.
+// Times calls across the boundary between JavaScript and Rust. Prints {"case": ns of CPU per call}.
 //
 //   node boundary.mjs raw         the hot functions on handles, as the facade calls them
 //   node boundary.mjs generated   the same shapes through #[napi], as the cold functions go
+//   node boundary.mjs facade      the public methods on top
 import { createRequire } from 'node:module';
 
-const BLOCKING = { attach: 'none' };
 const NONBLOCK = 2;
 const TIMEOUT = 1;
+const LATIN1 = 1;
 
-const binding = createRequire(import.meta.url)('../../index.js');
-const { raw } = binding;
-let calls = 0;
-const makeError = (kind, code, message) => new Error(`${code}: ${message}`);
-raw.register(() => calls++, makeError, undefined);
-
-const base = binding.baseNew(BLOCKING);
-const event = raw.eventNew(base, -1, 0);
-const bufferevent = raw.bevNew(base, -1, 0);
-const buffer = raw.bufferNew();
 const view = Buffer.alloc(64, 1);
 const text = 'a line of thirty latin letters';
-raw.bufferAdd(buffer, view);
 
-/** Runs `step` for about 50 ms and returns the nanoseconds of CPU per call. */
-function time(step, perStep = 1) {
-  for (let i = 0; i < 20_000 / perStep; i++) step();
-  let steps = Math.ceil(20_000 / perStep);
+/** Runs `step` for about 50 ms. Returns the nanoseconds of CPU for each of its `calls`. */
+function time(step, calls = 1) {
+  let steps = Math.ceil(20_000 / calls);
+  for (let i = 0; i < steps; i++) step();
   for (;;) {
     const before = process.cpuUsage();
     for (let i = 0; i < steps; i++) step();
     const { user, system } = process.cpuUsage(before);
-    if (user + system >= 50_000) return ((user + system) * 1000) / (steps * perStep);
+    const used = user + system;
+    if (used >= 50_000) return (used * 1000) / (steps * calls);
     steps *= 2;
   }
 }
 
-/** Native to JavaScript: `count` user events are made active and called back in one turn. */
-function timeDispatch(count) {
-  const events = Array.from({ length: count }, () => raw.eventNew(base, -1, 0));
-  const activate = () => {
-    for (const each of events) raw.eventActive(each, TIMEOUT);
+/**
+ * From Rust to JavaScript: so many events are made active and called back in one turn of the loop.
+ * `count` tells how many callbacks have run.
+ */
+function timeDispatch(events, activate, turn, count) {
+  const step = () => {
+    for (const event of events) activate(event);
+    turn();
   };
-  const turn = () => {
-    activate();
-    raw.baseLoop(base, NONBLOCK);
-  };
-  calls = 0;
-  turn();
-  if (calls !== count) throw new Error(`${calls} callbacks came instead of ${count}`);
-  const both = time(turn, count);
-  for (const each of events) raw.eventFree(each);
-  return both;
+  const before = count();
+  step();
+  if (count() - before !== events.length) throw new Error(`${count() - before} callbacks came`);
+  return time(step, events.length);
 }
 
-const suites = {
-  raw: () => ({
-    'handle → number': time(() => raw.eventPriority(event)),
-    'handle, number': time(() => raw.eventSetPriority(event, 0)),
-    'handle, 64 B copied out': time(() => raw.bufferCopyout(buffer, view, 0, 64, 0)),
-    'handle, 64 B added and drained': time(() => {
+function native() {
+  const binding = createRequire(import.meta.url)('../../index.js');
+  const { raw } = binding;
+  let calls = 0;
+  const makeError = (kind, code, message) => new Error(`${code}: ${message}`);
+  raw.register(() => calls++, makeError, undefined);
+  const base = binding.baseNew({ attach: 'none' });
+  const dispatch = (turn) => {
+    const events = Array.from({ length: turn }, () => raw.eventNew(base, -1, 0));
+    return timeDispatch(
+      events,
+      (event) => raw.eventActive(event, TIMEOUT),
+      () => raw.baseLoop(base, NONBLOCK),
+      () => calls,
+    );
+  };
+  return { binding, raw, base, dispatch };
+}
+
+function timeRaw() {
+  const { raw, base, dispatch } = native();
+  const event = raw.eventNew(base, -1, 0);
+  const buffer = raw.bufferNew();
+  const filled = raw.bufferNew();
+  raw.bufferAdd(filled, view);
+  return {
+    'a number out': time(() => raw.eventPriority(event)),
+    'a number in': time(() => raw.eventSetPriority(event, 0)),
+    '64 bytes copied out': time(() => raw.bufferCopyout(filled, view, 0, 64, 0)),
+    '64 bytes added and drained': time(() => {
       raw.bufferAdd(buffer, view);
       raw.bufferDrain(buffer, 64);
     }),
-    'handle, 30 letters added and drained': time(() => {
-      raw.bufferAddString(buffer, text, 1);
+    '30 letters added and drained': time(() => {
+      raw.bufferAddString(buffer, text, LATIN1);
       raw.bufferDrain(buffer, 30);
     }),
-    'event activated and called back, 1 a turn': timeDispatch(1),
-    'event activated and called back, 64 a turn': timeDispatch(64),
-    'event activated and called back, 1024 a turn': timeDispatch(1024),
-  }),
-  generated: () => ({
-    'handle → number': time(() => binding.bevPriority(bufferevent)),
-    'handle, number': time(() => binding.bevSetPriority(bufferevent, 0)),
-  }),
-};
+    'an event made active and called back, 1 a turn': dispatch(1),
+    'an event made active and called back, 64 a turn': dispatch(64),
+    'an event made active and called back, 1024 a turn': dispatch(1024),
+  };
+}
 
-console.log(JSON.stringify(suites[process.argv[2]]()));
+function timeGenerated() {
+  const { binding, raw, base } = native();
+  const bufferevent = raw.bevNew(base, -1, 0);
+  return {
+    'a number out': time(() => binding.bevPriority(bufferevent)),
+    'a number in': time(() => binding.bevSetPriority(bufferevent, 0)),
+  };
+}
+
+async function timeFacade() {
+  const { EvBuffer, Event, EventBase } = await import('../../dist/index.mjs');
+  const base = new EventBase({ attach: 'none' });
+  const event = new Event(base, -1, 0, () => {});
+  const buffer = new EvBuffer();
+  const filled = new EvBuffer().add(view);
+  let calls = 0;
+  const dispatch = (turn) =>
+    timeDispatch(
+      Array.from({ length: turn }, () => new Event(base, -1, 0, () => calls++)),
+      (each) => each.active(TIMEOUT),
+      () => base.loop(NONBLOCK),
+      () => calls,
+    );
+  return {
+    'a number out': time(() => event.priority),
+    'a number in': time(() => event.setPriority(0)),
+    '64 bytes copied out': time(() => filled.copyout(64)),
+    '64 bytes added and drained': time(() => buffer.add(view).drain(64)),
+    '30 letters added and drained': time(() => buffer.add(text, 'latin1').drain(30)),
+    'an event made active and called back, 1 a turn': dispatch(1),
+    'an event made active and called back, 64 a turn': dispatch(64),
+    'an event made active and called back, 1024 a turn': dispatch(1024),
+  };
+}
+
+const ways = { raw: timeRaw, generated: timeGenerated, facade: timeFacade };
+console.log(JSON.stringify(await ways[process.argv[2]]()));

@@ -11,6 +11,7 @@ const program = `${benchDir}peers/boundary.mjs`;
 const ways = [
   { name: 'evnode-raw', way: 'raw' },
   { name: 'evnode-generated', way: 'generated' },
+  { name: 'evnode', way: 'facade' },
 ];
 
 export async function run({ only, quick }) {
@@ -64,7 +65,7 @@ export async function run({ only, quick }) {
         .map(({ peer, median }) => ({
           label: peer,
           value: median,
-          kind: peer === 'evnode-raw' ? 'ours' : 'peer',
+          kind: peer === 'evnode-generated' ? 'peer' : 'ours',
         })),
     })),
   });

@@ -86,10 +86,7 @@ export async function run({ only, quick }) {
     ? { rounds: 3, times: { warmup: 150, window: 250 } }
     : { rounds: 5, times: { warmup: 400, window: 800 } };
   console.log(`${machine()}; ${pinning}; ${versions(peers)}`);
-  console.log(
-    'Every accepted socket has TCP_NODELAY; all else is as each peer has it. Medians of all runs; a ratio is the',
-  );
-  console.log('median of the ratios within each round.');
+  console.log('Medians of all runs; a ratio is the median of the ratios within each round.');
 
   const rows = [];
   const panels = [];
