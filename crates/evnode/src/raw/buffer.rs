@@ -49,29 +49,46 @@ fn read_line(
     Ok(Some(line))
 }
 
-/// Borrows a descriptor that JavaScript vouches for, for one call.
+/// Reads from a descriptor that JavaScript vouches for.
 #[cfg(unix)]
-fn with_fd<R>(
-    fd: RawFd,
-    run: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> io::Result<R>,
-) -> io::Result<R> {
+fn read_fd(buffer: &mut EvBuffer, fd: RawFd, max: usize) -> io::Result<usize> {
+    buffer.read_from(borrow(fd)?, max)
+}
+
+/// Writes to a descriptor that JavaScript vouches for.
+#[cfg(unix)]
+fn write_fd(buffer: &mut EvBuffer, fd: RawFd, max: usize) -> io::Result<usize> {
+    buffer.write_to(borrow(fd)?, max)
+}
+
+#[cfg(unix)]
+fn borrow<'fd>(fd: RawFd) -> io::Result<std::os::fd::BorrowedFd<'fd>> {
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
     // SAFETY: the borrow ends with the call; a descriptor that is not open makes it fail.
-    run(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) })
+    Ok(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) })
+}
+
+/// Reads from a socket that JavaScript vouches for.
+#[cfg(windows)]
+fn read_fd(buffer: &mut EvBuffer, fd: RawFd, max: usize) -> io::Result<usize> {
+    buffer.recv_from(borrow(fd)?, max)
+}
+
+/// Writes to a socket that JavaScript vouches for.
+#[cfg(windows)]
+fn write_fd(buffer: &mut EvBuffer, fd: RawFd, max: usize) -> io::Result<usize> {
+    buffer.send_to(borrow(fd)?, max)
 }
 
 #[cfg(windows)]
-fn with_fd<R>(
-    fd: RawFd,
-    run: impl FnOnce(std::os::windows::io::BorrowedSocket<'_>) -> io::Result<R>,
-) -> io::Result<R> {
+fn borrow<'fd>(fd: RawFd) -> io::Result<std::os::windows::io::BorrowedSocket<'fd>> {
     if fd == RawFd::MAX {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     // SAFETY: the borrow ends with the call; a socket that is not open makes it fail.
-    run(unsafe { std::os::windows::io::BorrowedSocket::borrow_raw(fd) })
+    Ok(unsafe { std::os::windows::io::BorrowedSocket::borrow_raw(fd) })
 }
 
 fn system(call: &'static str) -> impl Fn(io::Error) -> Failure {
@@ -280,7 +297,7 @@ functions! {
     c"bufferReadFd" buffer_read_fd(env, buffer: AnyBuffer, fd: f64, max: f64) -> usize {
         let fd = fd_from(fd)?;
         let max = if max < 0.0 { MAX_READ } else { max as usize };
-        let length = buffer.with(|buffer| with_fd(fd, |fd| buffer.read_from(fd, max)));
+        let length = buffer.with(|buffer| read_fd(buffer, fd, max));
         let length = length.map_err(system("read"))?;
         env.emit_changes_inside()?;
         Ok(length)
@@ -289,7 +306,7 @@ functions! {
     c"bufferWriteFd" buffer_write_fd(env, buffer: AnyBuffer, fd: f64, max: f64) -> usize {
         let fd = fd_from(fd)?;
         let max = if max < 0.0 { usize::MAX } else { max as usize };
-        let length = buffer.with(|buffer| with_fd(fd, |fd| buffer.write_to(fd, max)));
+        let length = buffer.with(|buffer| write_fd(buffer, fd, max));
         let length = length.map_err(system("write"))?;
         env.emit_changes_inside()?;
         Ok(length)
