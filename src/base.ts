@@ -7,7 +7,7 @@ import { EvError, typeError } from './errors.js';
 import { Event, type EventCallback } from './event.js';
 import { EventFlags } from './flags.js';
 import { ConnListener, type ConnectionCallback, type ListenOptions } from './listener.js';
-import { binding, keep, orphan, raw, release } from './native.js';
+import { binding, freeAll, keep, raw, release } from './native.js';
 import {
   boolean,
   choice,
@@ -371,12 +371,11 @@ export class EventBase implements Disposable {
    */
   free(): void {
     if (this._handle === 0) return;
-    const handle = this._handle;
-    binding.baseFree(handle);
+    freeAll(this);
+    release(this._handle);
+    binding.baseFree(this._handle);
     this._handle = 0;
     this._tokens.clear();
-    release(handle);
-    orphan(this);
     this._ended(LoopExit.BREAK);
   }
 
@@ -399,7 +398,4 @@ export class EventBase implements Disposable {
     this._tokens.delete(token);
     callback?.(what);
   }
-
-  /** @internal */
-  _orphaned(): void {}
 }

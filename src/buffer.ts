@@ -285,7 +285,7 @@ export class EvBuffer implements Disposable {
   }
 
   /** @internal The bufferevent whose buffer it is was freed. */
-  _orphaned(): void {
+  _letGo(): void {
     if (this._callback !== null) release(this._handle);
     this._handle = 0;
   }

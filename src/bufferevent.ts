@@ -441,7 +441,8 @@ export class BufferEvent implements Disposable, AsyncDisposable {
     if (handle === 0) return;
     release(handle);
     raw.bevFree(handle);
-    this._orphaned();
+    this._letGo();
+    this._closed();
   }
 
   /** As {@link free}. */
@@ -468,15 +469,9 @@ export class BufferEvent implements Disposable, AsyncDisposable {
   _closed(): void {
     const rare = this._rare;
     if (rare === null) return;
-    release(rare.closing);
+    if (rare.closing !== 0) release(rare.closing);
     rare.closing = 0;
     rare.resolve?.();
-  }
-
-  /** @internal It is gone, by itself or with its base. */
-  _orphaned(): void {
-    this._letGo();
-    this._closed();
   }
 
   /** @internal It came from `connect`. */
@@ -558,8 +553,8 @@ export class BufferEvent implements Disposable, AsyncDisposable {
     this._event = null;
     const rare = this._rare;
     if (rare === null) return;
-    rare.input?._orphaned();
-    rare.output?._orphaned();
+    rare.input?._letGo();
+    rare.output?._letGo();
     const { reader } = rare;
     rare.reader = null;
     reader?._gone();

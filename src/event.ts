@@ -14,8 +14,8 @@ const { PERSIST } = EventFlags;
 const WAITABLE = 0xbf;
 const HAPPENING = 0x8f;
 
-const forgotten = new FinalizationRegistry<{ handle: number; base: EventBase }>((event) => {
-  if (event.base._handle !== 0) raw.eventFree(event.handle);
+const forgotten = new FinalizationRegistry<number>((handle) => {
+  raw.eventFree(handle);
 });
 
 /** The base of a new object, checked as far as JavaScript can; the native layer checks the handle. */
@@ -66,7 +66,7 @@ export class Event implements Disposable {
     this.flags = what;
     this.fd = fd;
     this._handle = raw.eventNew(handle, fd, what);
-    forgotten.register(this, { handle: this._handle, base }, this);
+    forgotten.register(this, this._handle, this);
   }
 
   /** The base (`event_get_base`). */
@@ -138,7 +138,7 @@ export class Event implements Disposable {
 
   /** Frees it, pending or not (`event_free`). */
   free(): void {
-    if (!this.initialized) return;
+    if (this._handle === 0) return;
     release(this._handle);
     forgotten.unregister(this);
     raw.eventFree(this._handle);
@@ -157,11 +157,5 @@ export class Event implements Disposable {
       release(this._handle);
     }
     this._callback(this, what);
-  }
-
-  /** @internal */
-  _orphaned(): void {
-    forgotten.unregister(this);
-    this._handle = 0;
   }
 }

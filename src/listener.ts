@@ -212,10 +212,12 @@ export class ConnListener implements Disposable {
   /** Stops listening; connections that were given out go on (`evconnlistener_free`). */
   free(): void {
     if (this._handle === 0) return;
-    const handle = this._handle;
-    release(handle);
-    binding.listenerFree(handle);
-    this._orphaned();
+    release(this._handle);
+    binding.listenerFree(this._handle);
+    this._handle = 0;
+    this._signal?.removeEventListener('abort', this._abort);
+    for (const conn of this._waiting.splice(0)) conn.free();
+    for (const wake of this._wake.splice(0)) wake();
   }
 
   /** As {@link free}, by the name that Node's servers have. */
@@ -250,14 +252,6 @@ export class ConnListener implements Disposable {
   /** @internal */
   _failed(errno: number): void {
     this._onError?.(systemError(errno, 'accept'), this);
-  }
-
-  /** @internal */
-  _orphaned(): void {
-    this._handle = 0;
-    this._signal?.removeEventListener('abort', this._abort);
-    for (const conn of this._waiting.splice(0)) conn.free();
-    for (const wake of this._wake.splice(0)) wake();
   }
 
   private readonly _abort = (): void => {

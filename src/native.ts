@@ -38,14 +38,9 @@ export function release(handle: number): void {
   objects[handle & SLOT] = undefined;
 }
 
-/** Tells everything that was kept for a base that the base is gone. */
-export function orphan(base: EventBase): void {
-  for (let slot = 0; slot < objects.length; slot++) {
-    const target = objects[slot];
-    if (target === undefined || target._base !== base) continue;
-    objects[slot] = undefined;
-    target._orphaned();
-  }
+/** Frees everything that is kept for a base. */
+export function freeAll(base: EventBase): void {
+  for (const target of objects) if (target?._base === base) target.free();
 }
 
 function dispatch(kind: number, handle: number, what: number, extra: number): void {

@@ -58,12 +58,20 @@ impl Drop for HandlerSource {
 
 /// Makes sure that a signal nobody watches any more does again what it does by default. The
 /// registry's handler stays installed for good and would swallow it.
+///
+/// A handler for one time, such as Node's for SIGINT, is taken for the default: it raises the signal
+/// again in the belief that it is gone by then, while the registry would run it without end.
 fn prepare(signum: i32) -> io::Result<()> {
     let _preparing = PREPARING.lock().unwrap_or_else(PoisonError::into_inner);
     if PREPARED[signum as usize].load(Ordering::SeqCst) {
         return Ok(());
     }
-    if disposition(signum)? == libc::SIG_DFL {
+    let current = disposition(signum)?;
+    let is_one_shot = current.sa_flags & libc::SA_RESETHAND != 0;
+    if is_one_shot {
+        set_default(signum);
+    }
+    if is_one_shot || current.sa_sigaction == libc::SIG_DFL {
         // SAFETY: the action calls `sigaction` and `raise` only, which are async-signal-safe.
         unsafe {
             signal_hook_registry::register(signum, move || {
@@ -77,7 +85,7 @@ fn prepare(signum: i32) -> io::Result<()> {
     Ok(())
 }
 
-fn disposition(signum: i32) -> io::Result<usize> {
+fn disposition(signum: i32) -> io::Result<libc::sigaction> {
     let mut current = std::mem::MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: a null action only asks; the old one is written into the room given for it.
     let outcome = unsafe { libc::sigaction(signum, std::ptr::null(), current.as_mut_ptr()) };
@@ -85,17 +93,22 @@ fn disposition(signum: i32) -> io::Result<usize> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: `sigaction` succeeded, so it filled the structure in.
-    Ok(unsafe { current.assume_init() }.sa_sigaction)
+    Ok(unsafe { current.assume_init() })
 }
 
 fn act_by_default(signum: i32) {
-    // SAFETY: zeroed is a valid `sigaction` (no flags, empty mask), SIG_DFL a valid handler, and
-    // both calls are allowed in a signal handler. The raised signal is delivered when this handler
+    set_default(signum);
+    // SAFETY: the call is allowed in a signal handler. The signal is delivered when this handler
     // returns and unblocks it.
+    unsafe { libc::raise(signum) };
+}
+
+fn set_default(signum: i32) {
+    // SAFETY: zeroed is a valid `sigaction` (no flags, empty mask), SIG_DFL a valid handler, and the
+    // call is allowed in a signal handler.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = libc::SIG_DFL;
         libc::sigaction(signum, &action, std::ptr::null_mut());
-        libc::raise(signum);
     }
 }
