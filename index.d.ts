@@ -1,7 +1,8 @@
 /**
  * The native layer of evnode. It works on handles: positive 31-bit integers of which the lower 22
  * bits are a slot (`handle & 0x3fffff`, the index for a table of objects) and the upper bits a
- * generation, so that a freed handle is never mistaken for its successor.
+ * generation, so that a freed handle is never mistaken for its successor. 0 stands for any object
+ * that was freed.
  *
  * Errors: a handle that was freed throws `ERR_EVNODE_CLOSED`, one of the wrong kind or no handle at
  * all `ERR_EVNODE_ARG_HANDLE`, any other argument of the wrong type or range `ERR_EVNODE_ARG_TYPE`

@@ -107,6 +107,11 @@ impl JsBev {
         self.callbacks.base.touch();
     }
 
+    /// The base that it runs on.
+    pub(crate) fn base(&self) -> &Rc<Base> {
+        &self.callbacks.base
+    }
+
     /// Frees it and its handles.
     pub(crate) fn free(self: Rc<Self>, handle: Handle) {
         self.bev.set_handler(None);

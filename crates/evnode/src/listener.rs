@@ -172,7 +172,12 @@ pub fn listener_enable(env: napi::Env, listener: Handle) -> napi::Result<()> {
 /// Stops accepting; the socket stays open.
 #[napi(catch_unwind)]
 pub fn listener_disable(env: napi::Env, listener: Handle) -> napi::Result<()> {
-    cold(&env, |env| Ok(env.listener(listener)?.listener.disable()?))
+    cold(&env, |env| {
+        let listener = env.listener(listener)?;
+        listener.listener.disable()?;
+        listener.base.touch();
+        Ok(())
+    })
 }
 
 /// Whether it accepts.
@@ -208,8 +213,10 @@ pub fn listener_fd(env: napi::Env, listener: Handle) -> napi::Result<f64> {
 #[napi(catch_unwind)]
 pub fn listener_free(env: napi::Env, listener: Handle) -> napi::Result<()> {
     cold(&env, |env| {
-        env.listener(listener)?.listener.free();
+        let freed = env.listener(listener)?;
+        freed.listener.free();
         drop(env.table.remove(listener));
+        freed.base.touch();
         Ok(())
     })
 }

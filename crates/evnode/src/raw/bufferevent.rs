@@ -99,7 +99,9 @@ functions! {
     }
 
     c"bevDisable" bev_disable(_env, bev: Rc<JsBev>, what: i32) -> () {
-        Ok(bev.bev.disable(directions(what)?)?)
+        bev.bev.disable(directions(what)?)?;
+        bev.touch();
+        Ok(())
     }
 
     c"bevEnabled" bev_enabled(_env, bev: Rc<JsBev>) -> i32 {
@@ -143,7 +145,9 @@ functions! {
     }
 
     c"bevFree" bev_free(_env, bev: Held<Rc<JsBev>>) -> () {
+        let base = bev.object.base().clone();
         bev.object.free(bev.handle);
+        base.touch();
         Ok(())
     }
 

@@ -21,11 +21,15 @@ functions! {
     }
 
     c"eventDel" event_del(_env, event: Rc<JsEvent>) -> () {
-        Ok(event.event.del()?)
+        event.event.del()?;
+        event.base.touch();
+        Ok(())
     }
 
     c"eventRemoveTimer" event_remove_timer(_env, event: Rc<JsEvent>) -> () {
-        Ok(event.event.remove_timer()?)
+        event.event.remove_timer()?;
+        event.base.touch();
+        Ok(())
     }
 
     c"eventActive" event_active(_env, event: Rc<JsEvent>, what: i32) -> () {
@@ -50,6 +54,7 @@ functions! {
 
     c"eventFree" event_free(env, event: Held<Rc<JsEvent>>) -> () {
         event.object.event.free();
+        event.object.base.touch();
         drop(env.table.remove(event.handle));
         Ok(())
     }
