@@ -176,7 +176,8 @@ pub(crate) fn duration(millis: f64) -> Result<Option<Duration>> {
 #[napi(object, object_to_js = false)]
 #[derive(Default)]
 pub struct BaseOptions {
-    /// How it runs: `auto` (default: `uv`, or `nested` where the rest asks for what libuv lacks),
+    /// How it runs: `auto` (default: `uv`; `nested` where the rest asks for what libuv lacks; `none`
+    /// where the method asked for has no descriptor to nest, as `poll`),
     /// `uv`, `nested`, `waiter` (a thread waits: for runtimes without libuv) or `none` (blocking
     /// calls only).
     pub attach: Option<String>,
@@ -229,6 +230,10 @@ impl BaseOptions {
         Ok(config)
     }
 
+    fn is_auto(&self) -> bool {
+        self.attach.as_deref().is_none_or(|attach| attach == "auto")
+    }
+
     /// How to attach: as asked, or by what the other options need.
     fn attach(&self) -> Result<Attach> {
         if let Some(attach) = self.attach.as_deref().map_or(Ok(None), Attach::parse)? {
@@ -246,10 +251,13 @@ impl BaseOptions {
 pub fn base_new(env: napi::Env, options: Option<BaseOptions>) -> napi::Result<Handle> {
     cold(&env, |env| {
         let options = options.unwrap_or_default();
-        let (config, attach) = (options.config()?, options.attach()?);
+        let (config, mut attach) = (options.config()?, options.attach()?);
         let in_worker = options.in_worker.unwrap_or(false);
         let opened = attach::open_backend(env, attach, &config, in_worker)?;
         let base = EventBase::with_backend(&config, opened.backend)?;
+        if attach == Attach::Nested && options.is_auto() && base.poll_fd().is_none() {
+            attach = Attach::None;
+        }
         let handle = env.table.reserve()?;
         let base = Rc::new(Base {
             env: env.clone(),
