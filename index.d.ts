@@ -261,7 +261,8 @@ export declare function baseNew(options?: BaseOptions | undefined | null): Handl
 /** What `baseNew` takes; all fields may be left out. */
 export interface BaseOptions {
   /**
-   * How it runs: `auto` (default: `uv`, or `nested` where the rest asks for what libuv lacks),
+   * How it runs: `auto` (default: `uv`; `nested` where the rest asks for what libuv lacks; `none`
+   * where the method asked for has no descriptor to nest, as `poll`),
    * `uv`, `nested`, `waiter` (a thread waits: for runtimes without libuv) or `none` (blocking
    * calls only).
    */

@@ -10,7 +10,7 @@ use evcore::{EventBase, EventConfig, LoopExit, LoopFlags};
 use napi_derive::napi;
 
 use crate::attach::{self, Attach, Host};
-use crate::dispatch::{Kind, Mode};
+use crate::dispatch::{Kind, Missed, Mode};
 use crate::env::EnvRef;
 use crate::error::{Failure, Result};
 use crate::handle::{Handle, Object};
@@ -32,6 +32,8 @@ pub(crate) struct Base {
     watches_end: Cell<bool>,
     /// The loop is to end at the next turn, having been told to between turns.
     pending_end: Cell<Option<LoopExit>>,
+    /// What a blocking call could not tell after a callback threw.
+    missed: RefCell<Vec<Missed>>,
 }
 
 impl Base {
@@ -43,6 +45,7 @@ impl Base {
         let env = self.env.clone();
         {
             let _turn = env.dispatch.enter(Mode::Attached, &self.base);
+            env.emit_missed(self.missed.take());
             let flags = LoopFlags::NONBLOCK | LoopFlags::ONCE;
             match catch_unwind(AssertUnwindSafe(|| self.base.run_loop(flags))) {
                 Ok(Ok(exit)) => self.ended(exit),
@@ -93,11 +96,21 @@ impl Base {
         let env = self.env.clone();
         let exit = {
             let _turn = env.dispatch.enter(Mode::Blocking, &self.base);
-            let exit = catch_unwind(AssertUnwindSafe(|| self.base.run_loop(flags)));
+            env.emit_missed(self.missed.take());
+            let exit = if env.dispatch.has_thrown() {
+                Ok(Ok(LoopExit::Break))
+            } else {
+                catch_unwind(AssertUnwindSafe(|| self.base.run_loop(flags)))
+            };
             env.emit_changes();
             exit
         };
         let threw = env.dispatch.threw();
+        let missed = env.dispatch.take_missed();
+        if !missed.is_empty() {
+            self.missed.borrow_mut().extend(missed);
+            self.kick();
+        }
         if let Some(backend) = replaced {
             if !self.base.is_freed() {
                 self.base.replace_backend(backend)?;
@@ -176,7 +189,8 @@ pub(crate) fn duration(millis: f64) -> Result<Option<Duration>> {
 #[napi(object, object_to_js = false)]
 #[derive(Default)]
 pub struct BaseOptions {
-    /// How it runs: `auto` (default: `uv`, or `nested` where the rest asks for what libuv lacks),
+    /// How it runs: `auto` (default: `uv`; `nested` where the rest asks for what libuv lacks; `none`
+    /// where the method asked for has no descriptor to nest, as `poll`),
     /// `uv`, `nested`, `waiter` (a thread waits: for runtimes without libuv) or `none` (blocking
     /// calls only).
     pub attach: Option<String>,
@@ -229,6 +243,10 @@ impl BaseOptions {
         Ok(config)
     }
 
+    fn is_auto(&self) -> bool {
+        self.attach.as_deref().is_none_or(|attach| attach == "auto")
+    }
+
     /// How to attach: as asked, or by what the other options need.
     fn attach(&self) -> Result<Attach> {
         if let Some(attach) = self.attach.as_deref().map_or(Ok(None), Attach::parse)? {
@@ -246,10 +264,13 @@ impl BaseOptions {
 pub fn base_new(env: napi::Env, options: Option<BaseOptions>) -> napi::Result<Handle> {
     cold(&env, |env| {
         let options = options.unwrap_or_default();
-        let (config, attach) = (options.config()?, options.attach()?);
+        let (config, mut attach) = (options.config()?, options.attach()?);
         let in_worker = options.in_worker.unwrap_or(false);
         let opened = attach::open_backend(env, attach, &config, in_worker)?;
         let base = EventBase::with_backend(&config, opened.backend)?;
+        if attach == Attach::Nested && options.is_auto() && base.poll_fd().is_none() {
+            attach = Attach::None;
+        }
         let handle = env.table.reserve()?;
         let base = Rc::new(Base {
             env: env.clone(),
@@ -262,6 +283,7 @@ pub fn base_new(env: napi::Env, options: Option<BaseOptions>) -> napi::Result<Ha
             kept: Cell::new(false),
             watches_end: Cell::new(false),
             pending_end: Cell::new(None),
+            missed: RefCell::default(),
         });
         match attach::attach(&base, attach, opened.watchers) {
             Ok(host) => drop(base.host.replace(host)),
