@@ -261,10 +261,9 @@ export declare function baseNew(options?: BaseOptions | undefined | null): Handl
 /** What `baseNew` takes; all fields may be left out. */
 export interface BaseOptions {
   /**
-   * How it runs: `auto` (default: `uv`; `nested` where the rest asks for what libuv lacks; `none`
-   * where the method asked for has no descriptor to nest, as `poll`),
-   * `uv`, `nested`, `waiter` (a thread waits: for runtimes without libuv) or `none` (blocking
-   * calls only).
+   * How it runs: `uv`, `nested`, `waiter` (a thread waits), `none` (blocking calls only) or `auto`
+   * (default): `uv`; `nested` where the rest asks for what libuv lacks; `waiter` in a runtime
+   * without libuv; `none` where the method asked for has no descriptor to wait for, as `poll`.
    */
   attach?: string
   /**

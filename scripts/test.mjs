@@ -35,7 +35,8 @@ async function rust() {
 async function ava() {
   const { code, output } = await runTool('ava', 'ava', [], { capture: true });
   count(output, {
-    failed: /^\s*(\d+) (?:tests? failed|uncaught exceptions?|unhandled rejections?)/gm,
+    failed:
+      /^\s*(\d+) (?:tests? (?:failed|remained pending)|uncaught exceptions?|unhandled rejections?)/gm,
   });
   // The summary is silent about those that passed when another failed.
   counted.passed += output.match(/^\s*[✔√] /gm)?.length ?? 0;

@@ -10,7 +10,7 @@ use evcore::{EventBase, EventConfig, LoopExit, LoopFlags};
 use napi_derive::napi;
 
 use crate::attach::{self, Attach, Host};
-use crate::dispatch::{Kind, Mode};
+use crate::dispatch::{Kind, Missed, Mode};
 use crate::env::EnvRef;
 use crate::error::{Failure, Result};
 use crate::handle::{Handle, Object};
@@ -32,6 +32,8 @@ pub(crate) struct Base {
     watches_end: Cell<bool>,
     /// The loop is to end at the next turn, having been told to between turns.
     pending_end: Cell<Option<LoopExit>>,
+    /// What a blocking call could not tell after a callback threw.
+    missed: RefCell<Vec<Missed>>,
 }
 
 impl Base {
@@ -43,6 +45,7 @@ impl Base {
         let env = self.env.clone();
         {
             let _turn = env.dispatch.enter(Mode::Attached, &self.base);
+            env.emit_missed(self.missed.take());
             let flags = LoopFlags::NONBLOCK | LoopFlags::ONCE;
             match catch_unwind(AssertUnwindSafe(|| self.base.run_loop(flags))) {
                 Ok(Ok(exit)) => self.ended(exit),
@@ -93,11 +96,21 @@ impl Base {
         let env = self.env.clone();
         let exit = {
             let _turn = env.dispatch.enter(Mode::Blocking, &self.base);
-            let exit = catch_unwind(AssertUnwindSafe(|| self.base.run_loop(flags)));
+            env.emit_missed(self.missed.take());
+            let exit = if env.dispatch.has_thrown() {
+                Ok(Ok(LoopExit::Break))
+            } else {
+                catch_unwind(AssertUnwindSafe(|| self.base.run_loop(flags)))
+            };
             env.emit_changes();
             exit
         };
         let threw = env.dispatch.threw();
+        let missed = env.dispatch.take_missed();
+        if !missed.is_empty() {
+            self.missed.borrow_mut().extend(missed);
+            self.kick();
+        }
         if let Some(backend) = replaced {
             if !self.base.is_freed() {
                 self.base.replace_backend(backend)?;
@@ -176,10 +189,9 @@ pub(crate) fn duration(millis: f64) -> Result<Option<Duration>> {
 #[napi(object, object_to_js = false)]
 #[derive(Default)]
 pub struct BaseOptions {
-    /// How it runs: `auto` (default: `uv`; `nested` where the rest asks for what libuv lacks; `none`
-    /// where the method asked for has no descriptor to nest, as `poll`),
-    /// `uv`, `nested`, `waiter` (a thread waits: for runtimes without libuv) or `none` (blocking
-    /// calls only).
+    /// How it runs: `uv`, `nested`, `waiter` (a thread waits), `none` (blocking calls only) or `auto`
+    /// (default): `uv`; `nested` where the rest asks for what libuv lacks; `waiter` in a runtime
+    /// without libuv; `none` where the method asked for has no descriptor to wait for, as `poll`.
     pub attach: Option<String>,
     /// Whether this is a worker: blocking calls then look ten times a second whether it was
     /// terminated.
@@ -235,9 +247,18 @@ impl BaseOptions {
     }
 
     /// How to attach: as asked, or by what the other options need.
-    fn attach(&self) -> Result<Attach> {
+    fn attach(&self, has_libuv: bool) -> Result<Attach> {
         if let Some(attach) = self.attach.as_deref().map_or(Ok(None), Attach::parse)? {
+            if matches!(attach, Attach::Uv | Attach::Nested) && !has_libuv {
+                return Err(Failure::Core(evcore::Error::Unsupported {
+                    call: "EventBase::new",
+                    what: "this runtime has no libuv; use attach: 'waiter' or 'none'".to_owned(),
+                }));
+            }
             return Ok(attach);
+        }
+        if !has_libuv {
+            return Ok(Attach::Waiter);
         }
         // libuv has neither edge triggering nor waits below a millisecond.
         let needs_own = Features::ET.bits() | Features::NS_TIMEOUT.bits();
@@ -249,13 +270,15 @@ impl BaseOptions {
 /// Creates a base and attaches it as `attach` says.
 #[napi(catch_unwind)]
 pub fn base_new(env: napi::Env, options: Option<BaseOptions>) -> napi::Result<Handle> {
+    let has_libuv = attach::has_libuv(&env);
     cold(&env, |env| {
         let options = options.unwrap_or_default();
-        let (config, mut attach) = (options.config()?, options.attach()?);
+        let (config, mut attach) = (options.config()?, options.attach(has_libuv)?);
         let in_worker = options.in_worker.unwrap_or(false);
         let opened = attach::open_backend(env, attach, &config, in_worker)?;
         let base = EventBase::with_backend(&config, opened.backend)?;
-        if attach == Attach::Nested && options.is_auto() && base.poll_fd().is_none() {
+        let needs_fd = matches!(attach, Attach::Nested | Attach::Waiter);
+        if needs_fd && options.is_auto() && base.poll_fd().is_none() {
             attach = Attach::None;
         }
         let handle = env.table.reserve()?;
@@ -270,6 +293,7 @@ pub fn base_new(env: napi::Env, options: Option<BaseOptions>) -> napi::Result<Ha
             kept: Cell::new(false),
             watches_end: Cell::new(false),
             pending_end: Cell::new(None),
+            missed: RefCell::default(),
         });
         match attach::attach(&base, attach, opened.watchers) {
             Ok(host) => drop(base.host.replace(host)),
@@ -475,40 +499,4 @@ pub fn method_features(name: String) -> Option<u32> {
 #[napi(catch_unwind)]
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
-}
-
-/// Live handles by kind.
-#[napi(object, object_from_js = false)]
-#[derive(Default)]
-pub struct Statistics {
-    /// Bases.
-    pub bases: u32,
-    /// Events.
-    pub events: u32,
-    /// Buffers made by `bufferNew`.
-    pub buffers: u32,
-    /// Bufferevents.
-    pub bufferevents: u32,
-    /// Listeners.
-    pub listeners: u32,
-    /// Handles of the host's loop (libuv) that are open or closing.
-    pub host_handles: u32,
-}
-
-/// What is alive in this environment; all zero after a clean shutdown.
-#[napi(catch_unwind)]
-pub fn statistics(env: napi::Env) -> napi::Result<Statistics> {
-    cold(&env, |env| {
-        let mut alive =
-            Statistics { host_handles: env.host_handles() as u32, ..Statistics::default() };
-        env.table.each(|object| match object {
-            Object::Base(_) => alive.bases += 1,
-            Object::Event(_) => alive.events += 1,
-            Object::Buffer(_) => alive.buffers += 1,
-            Object::Bev(_) => alive.bufferevents += 1,
-            Object::Listener(_) => alive.listeners += 1,
-            Object::Input(_) | Object::Output(_) => {}
-        });
-        Ok(alive)
-    })
 }

@@ -6,7 +6,7 @@
 //! callback throws goes to `uncaughtException`. In a blocking loop ticks are drained after each
 //! callback, and what one throws ends the loop and is thrown by it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr;
 
 use evcore::EventBase;
@@ -72,6 +72,14 @@ struct Turn {
     calls: u32,
 }
 
+/// A call that could not be made, since one before it threw.
+pub(crate) struct Missed {
+    kind: Kind,
+    handle: Handle,
+    what: f64,
+    extra: f64,
+}
+
 /// One environment's way into JavaScript.
 pub(crate) struct Dispatch {
     raw: sys::napi_env,
@@ -84,6 +92,8 @@ pub(crate) struct Dispatch {
     dead: Cell<bool>,
     /// A callback of a blocking loop threw; the exception is pending.
     threw: Cell<bool>,
+    /// What came after that in the same turn.
+    missed: RefCell<Vec<Missed>>,
 }
 
 /// Ends a turn when dropped.
@@ -111,6 +121,7 @@ impl Dispatch {
             turn: Cell::new(None),
             dead: Cell::new(false),
             threw: Cell::new(false),
+            missed: RefCell::default(),
         }
     }
 
@@ -197,9 +208,19 @@ impl Dispatch {
         TurnGuard { dispatch: self, outer: self.turn.replace(Some(turn)) }
     }
 
-    /// Whether a callback of the blocking loop threw, which is pending.
+    /// Whether a callback of the blocking loop has thrown.
+    pub(crate) fn has_thrown(&self) -> bool {
+        self.threw.get()
+    }
+
+    /// Whether a callback of the blocking loop threw, which is pending; forgets it.
     pub(crate) fn threw(&self) -> bool {
         self.threw.replace(false)
+    }
+
+    /// Takes the calls that could not be made in the turn that ends.
+    pub(crate) fn take_missed(&self) -> Vec<Missed> {
+        self.missed.take()
     }
 
     fn close_scopes(&self, turn: &Turn) {
@@ -246,9 +267,14 @@ impl Dispatch {
         }
     }
 
-    /// Calls the dispatcher, unless JavaScript cannot run or a callback of the blocking loop threw.
+    /// Calls the dispatcher, unless JavaScript cannot run; once a callback of the blocking loop threw,
+    /// when it runs next.
     pub(crate) fn emit(&self, kind: Kind, handle: Handle, what: f64, extra: f64) {
-        if self.dead.get() || self.threw.get() || self.dispatcher.get().is_null() {
+        if self.dead.get() || self.dispatcher.get().is_null() {
+            return;
+        }
+        if self.threw.get() {
+            self.missed.borrow_mut().push(Missed { kind, handle, what, extra });
             return;
         }
         let Some(mut turn) = self.turn.take() else { return };
@@ -474,6 +500,15 @@ impl EnvState {
     pub(crate) fn emit(&self, kind: Kind, handle: Handle, what: f64, extra: f64) {
         self.emit_changes();
         self.dispatch.emit(kind, handle, what, extra);
+    }
+
+    /// Makes the calls that an earlier turn could not make, those of freed objects left out.
+    pub(crate) fn emit_missed(&self, missed: Vec<Missed>) {
+        for Missed { kind, handle, what, extra } in missed {
+            if self.table.contains(handle) {
+                self.emit(kind, handle, what, extra);
+            }
+        }
     }
 
     /// Tells of changed buffers from a turn of the loop.

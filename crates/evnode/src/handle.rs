@@ -136,6 +136,11 @@ impl Table {
         pick(object.clone()).ok_or(Failure::Handle)
     }
 
+    /// Whether a handle stands for anything.
+    pub(crate) fn contains(&self, handle: Handle) -> bool {
+        self.pick(handle, |_| Some(())).is_ok()
+    }
+
     /// All objects, for the end of the environment.
     pub(crate) fn take_all(&self) -> Vec<Object> {
         let mut all = self.slots.borrow_mut();

@@ -16,6 +16,7 @@ mod event;
 mod handle;
 mod listener;
 mod raw;
+mod statistics;
 
 use napi::bindgen_prelude::{JsValue, Object};
 use napi_derive::napi;

@@ -157,6 +157,12 @@ impl Event {
         Self { base, id, owner }
     }
 
+    /// Makes a handle that owns nothing name another event of the same base.
+    pub(super) fn point_at(&mut self, id: EventId) {
+        debug_assert!(!self.owner);
+        self.id = id;
+    }
+
     /// Makes the event pending (`event_add`). With a timeout it becomes active at the latest when
     /// that has passed, counted from now; a persistent one is then timed anew. Adding a pending
     /// event without a timeout leaves the timeout that it has.
@@ -239,7 +245,7 @@ impl Event {
 
     /// How long until the event's timeout, if it has one (`event_pending`'s last argument).
     pub fn remaining(&self) -> Option<Duration> {
-        let deadline = self.with("Event::remaining", |state, index| state.timers.deadline(index));
+        let deadline = self.with("Event::remaining", |state, index| state.deadline(index));
         let deadline = deadline.ok().flatten()?;
         Some(Duration::from_nanos(deadline.saturating_sub(crate::util::time::now_ns())))
     }

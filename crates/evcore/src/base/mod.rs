@@ -10,9 +10,12 @@
 //! priority that has any. An event that becomes active again in the turn in which it ran waits for
 //! the next, so that no callback can keep the loop from looking at the descriptors.
 
+pub mod compat;
 mod config;
 mod event;
+mod fork;
 mod handle;
+mod inspect;
 mod iomap;
 mod queue;
 mod run;
@@ -20,6 +23,7 @@ mod signal;
 mod slot;
 mod state;
 mod timer;
+mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -29,15 +33,19 @@ use std::time::{Duration, SystemTime};
 pub use config::{EventConfig, MAX_PRIORITIES};
 pub use event::{Event, EventFlags, EventId, NO_FD};
 pub use handle::BaseHandle;
+pub use inspect::{CountKinds, LoopHold};
 pub use run::{LoopExit, LoopFlags};
 pub use signal::{SignalSink, SignalSource};
+pub use watch::Watcher;
 
 use crate::backend::{self, Backend, Features, RawFd, Ready};
 use crate::error::{Error, Result};
 use event::EventCallback;
 use handle::Shared;
 use run::Control;
+use slot::Count;
 use state::State;
+use watch::Watchers;
 
 /// A loop and the events on it (`struct event_base`). A clone is another handle on the same loop.
 ///
@@ -50,7 +58,7 @@ pub struct EventBase {
 }
 
 /// A handle that does not keep its base alive.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct WeakEventBase {
     inner: Weak<Inner>,
 }
@@ -73,6 +81,11 @@ pub(crate) struct Inner {
     config: EventConfig,
     shared: Arc<Shared>,
     control: Control,
+    watchers: Watchers,
+    /// What keeps the loop alive with no event of its own.
+    virtuals: Cell<Count>,
+    /// The event whose callback runs.
+    running: Cell<Option<EventId>>,
     /// What the last wait found; kept for its memory.
     ready: RefCell<Vec<Ready>>,
     /// The turn's time in nanoseconds; 0 until somebody asks.
@@ -127,6 +140,9 @@ impl EventBase {
             config: config.clone(),
             shared,
             control: Control::default(),
+            watchers: Watchers::default(),
+            virtuals: Cell::default(),
+            running: Cell::new(None),
             ready: RefCell::default(),
             now: Cell::new(0),
             wall: Cell::new(None),
@@ -221,11 +237,10 @@ impl EventBase {
         self.inner.state.borrow().priorities()
     }
 
-    /// How many events are pending or active (`event_base_get_num_events`). With none of them, the
-    /// loop has nothing to wait for.
-    #[doc(alias = "event_base_get_num_events")]
+    /// How many events are pending or active, and how many [holds](EventBase::hold) there are. With
+    /// none of them, the loop has nothing to wait for.
     pub fn event_count(&self) -> usize {
-        self.inner.state.borrow().slots.busy
+        self.inner.state.borrow().slots.busy + self.inner.virtuals.get().now
     }
 
     /// Runs `callback` once, when the descriptor is ready as `flags` say or the timeout has passed
@@ -291,6 +306,7 @@ impl EventBase {
         self.inner.shared.set_waker(None);
         let callbacks = self.inner.state.borrow_mut().clear();
         drop(callbacks);
+        self.inner.watchers.clear();
     }
 
     /// Whether [`free`](EventBase::free) was called.

@@ -165,12 +165,19 @@ impl Inner {
                 return Ok(LoopExit::NoEvents);
             }
             self.control.continue_asked.set(false);
-            let wait = if flags.contains(LoopFlags::NONBLOCK) {
-                Some(Duration::ZERO)
-            } else {
-                self.timeout()
-            };
+            let nonblocking = flags.contains(LoopFlags::NONBLOCK);
+            let timeout = || if nonblocking { Some(Duration::ZERO) } else { self.timeout() };
+            let mut wait = timeout();
+            if self.watchers.has_prepare() {
+                self.watchers.run_prepare(wait);
+                // A watcher may have ended the loop or given it something to do.
+                if let Some(exit) = self.interrupted() {
+                    return Ok(exit);
+                }
+                wait = timeout();
+            }
             self.wait(wait).map_err(|source| Error::os(CALL, source))?;
+            self.watchers.run_check();
             self.run_posts();
             let ran = if self.control.break_asked.get() { 0 } else { self.run_active() };
             if let Some(exit) = self.ended() {
@@ -191,7 +198,9 @@ impl Inner {
     }
 
     fn is_empty(&self) -> bool {
-        self.state.borrow().slots.busy == 0 && self.control.exit_at.get() == u64::MAX
+        self.state.borrow().slots.busy == 0
+            && self.virtuals.get().now == 0
+            && self.control.exit_at.get() == u64::MAX
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -272,6 +281,7 @@ impl Inner {
     }
 
     fn call(self: &Rc<Self>, id: EventId, callback: EventCallback, fired: EventFlags, calls: u16) {
+        self.running.set(Some(id));
         let mut guard = CallGuard { inner: self, id, callback: Some(callback) };
         let event = Event::handle(self.weak(), id, false);
         for call in 0..calls {
@@ -286,13 +296,22 @@ impl Inner {
         }
     }
 
-    fn ended(&self) -> Option<LoopExit> {
+    /// Whether the loop has to end at once.
+    fn interrupted(&self) -> Option<LoopExit> {
         if self.freed.get() {
             return Some(LoopExit::NoEvents);
         }
         if self.control.break_asked.replace(false) {
             self.control.got_break.set(true);
             return Some(LoopExit::Break);
+        }
+        None
+    }
+
+    /// Whether the loop has to end now that the active events have run.
+    fn ended(&self) -> Option<LoopExit> {
+        if let Some(exit) = self.interrupted() {
+            return Some(exit);
         }
         let exit_at = self.control.exit_at.get();
         if exit_at != u64::MAX && (exit_at == 0 || exit_at <= now_ns()) {
@@ -323,6 +342,7 @@ struct CallGuard<'a> {
 
 impl Drop for CallGuard<'_> {
     fn drop(&mut self) {
+        self.inner.running.set(None);
         {
             let mut state = self.inner.state.borrow_mut();
             if let Some(index) = state.slots.find(self.id) {

@@ -121,14 +121,17 @@ impl SignalMap {
         }
     }
 
-    /// Calls `each` with the first event of every signal that came and how often it came.
-    pub(super) fn take(&self, mut each: impl FnMut(u32, u16)) {
-        let Some(sink) = &self.sink else { return };
-        sink.take(|signum, count| {
-            if let Some(&(_, head)) = self.watched.iter().find(|(watched, _)| *watched == signum) {
-                each(head, count);
-            }
-        });
+    /// The first event of a signal.
+    pub(super) fn first(&self, signum: i32) -> u32 {
+        let found = self.watched.iter().find(|(watched, _)| *watched == signum);
+        found.map_or(NONE, |&(_, head)| head)
+    }
+
+    /// Calls `each` with every signal that came and how often it came.
+    pub(super) fn take(&self, each: impl FnMut(i32, u16)) {
+        if let Some(sink) = &self.sink {
+            sink.take(each);
+        }
     }
 
     /// Watches through another source, or for another waker.

@@ -25,9 +25,12 @@ bitflags::bitflags! {
 }
 
 impl SlotState {
+    /// Waits for something.
+    pub(super) const PENDING: Self = Self::WATCHED.union(Self::TIMED);
+    /// Its callback waits to be run.
+    pub(super) const QUEUED: Self = Self::ACTIVE.union(Self::LATER);
     /// Pending or active, as a whole.
-    pub(super) const BUSY: Self =
-        Self::WATCHED.union(Self::TIMED).union(Self::ACTIVE).union(Self::LATER);
+    pub(super) const BUSY: Self = Self::PENDING.union(Self::QUEUED);
 }
 
 /// One event. It fills one cache line.
@@ -69,6 +72,29 @@ pub(super) struct Slots {
     free: Option<u32>,
     /// Events that are pending or active.
     pub(super) busy: usize,
+    /// Events that are pending, and that are active.
+    pub(super) added: Count,
+    pub(super) active: Count,
+}
+
+/// How many there are of something, and the most there have been.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    pub(super) now: usize,
+    pub(super) most: usize,
+}
+
+impl Count {
+    pub(super) fn change(&mut self, before: bool, after: bool) {
+        match (before, after) {
+            (false, true) => {
+                self.now += 1;
+                self.most = self.most.max(self.now);
+            }
+            (true, false) => self.now -= 1,
+            _ => {}
+        }
+    }
 }
 
 impl Slots {
@@ -143,16 +169,18 @@ impl Slots {
         EventId::new(index, self.slots[index as usize].generation)
     }
 
-    /// Sets and clears bits of an event's state and keeps the count of busy events true.
+    /// Sets and clears bits of an event's state and keeps the counts true.
     pub(super) fn change(&mut self, index: u32, set: SlotState, clear: SlotState) {
         let slot = &mut self.slots[index as usize];
         let before = slot.state;
-        slot.state = (before - clear) | set;
-        match (before.intersects(SlotState::BUSY), slot.state.intersects(SlotState::BUSY)) {
-            (false, true) => self.busy += 1,
-            (true, false) => self.busy -= 1,
-            _ => {}
-        }
+        let after = (before - clear) | set;
+        slot.state = after;
+        let was_or_is = |states| (before.intersects(states), after.intersects(states));
+        let (pended, pends) = was_or_is(SlotState::PENDING);
+        let (queued, queues) = was_or_is(SlotState::QUEUED);
+        self.added.change(pended, pends);
+        self.active.change(queued, queues);
+        self.busy = self.busy + usize::from(pends || queues) - usize::from(pended || queued);
     }
 
     pub(super) fn indices(&self) -> impl Iterator<Item = u32> + '_ {

@@ -29,11 +29,12 @@ pub(super) struct State {
     pub(super) signals: SignalMap,
     pub(super) timers: TimerHeap,
     io: IoMap,
+    /// Signals that came and how often; kept for its memory.
+    came: Vec<(i32, u16)>,
     /// Active events, one queue a priority; 0 is the most urgent.
     queues: Vec<Queue>,
     /// Events that became active again in the turn in which they ran.
     later: Queue,
-    active: usize,
     pub(super) turn: u32,
     /// The priority whose callbacks run; past the last one while none do.
     pub(super) running_priority: usize,
@@ -49,9 +50,9 @@ impl State {
             signals: SignalMap::new(),
             timers: TimerHeap::default(),
             io: IoMap::default(),
+            came: Vec::new(),
             queues: vec![Queue::default(); config.priorities],
             later: Queue::default(),
-            active: 0,
             turn: 1,
             running_priority: usize::MAX,
             cut_in: false,
@@ -64,7 +65,7 @@ impl State {
 
     /// Changes the number of priorities; `false` while events are active.
     pub(super) fn set_priorities(&mut self, priorities: usize) -> bool {
-        if self.active > 0 {
+        if self.is_active() {
             return false;
         }
         self.queues = vec![Queue::default(); priorities];
@@ -78,7 +79,7 @@ impl State {
     }
 
     pub(super) fn is_active(&self) -> bool {
-        self.active > 0
+        self.slots.active.now > 0
     }
 
     pub(super) fn insert(
@@ -155,10 +156,9 @@ impl State {
         let slot = &mut self.slots[index];
         slot.fired |= fired;
         slot.calls = slot.calls.saturating_add(calls).max(1);
-        if slot.state.intersects(SlotState::ACTIVE | SlotState::LATER) {
+        if slot.state.intersects(SlotState::QUEUED) {
             return;
         }
-        self.active += 1;
         if slot.turn == self.turn {
             self.slots.change(index, SlotState::LATER, SlotState::empty());
             self.later.push(&mut self.slots, index);
@@ -181,10 +181,9 @@ impl State {
         } else {
             return;
         }
-        self.active -= 1;
         self.slots[index].fired = EventFlags::empty();
         self.slots[index].calls = 0;
-        self.slots.change(index, SlotState::empty(), SlotState::ACTIVE | SlotState::LATER);
+        self.slots.change(index, SlotState::empty(), SlotState::QUEUED);
     }
 
     /// Starts a turn: what waited for it becomes active.
@@ -217,14 +216,44 @@ impl State {
 
     /// Makes the events of signals that came active.
     pub(super) fn activate_signals(&mut self) {
-        let mut came: Vec<(u32, u16)> = Vec::new();
-        self.signals.take(|head, count| came.push((head, count)));
-        for (mut index, count) in came {
-            while index != NONE {
-                self.activate(index, EventFlags::SIGNAL, count);
-                index = self.slots[index].next_watched;
-            }
+        let mut came = std::mem::take(&mut self.came);
+        self.signals.take(|signum, count| came.push((signum, count)));
+        for (signum, count) in came.drain(..) {
+            self.activate_signal(signum, count);
         }
+        self.came = came;
+    }
+
+    /// Makes the events on a descriptor active that wait for any of `wanted`.
+    pub(super) fn activate_descriptor(&mut self, fd: RawFd, wanted: EventFlags) {
+        let mut index = self.io.first(fd);
+        while index != NONE {
+            let slot = &self.slots[index];
+            let next = slot.next_watched;
+            let mut fired = slot.flags & wanted & (EventFlags::IO | EventFlags::ET);
+            fired.set(
+                EventFlags::TIMEOUT,
+                wanted.contains(EventFlags::TIMEOUT) && slot.state.contains(SlotState::TIMED),
+            );
+            if fired.intersects(EventFlags::IO | EventFlags::TIMEOUT) {
+                self.activate(index, fired, 1);
+            }
+            index = next;
+        }
+    }
+
+    /// Makes the events of a signal active.
+    pub(super) fn activate_signal(&mut self, signum: i32, count: u16) {
+        let mut index = self.signals.first(signum);
+        while index != NONE {
+            self.activate(index, EventFlags::SIGNAL, count);
+            index = self.slots[index].next_watched;
+        }
+    }
+
+    /// When an event's timeout is over.
+    pub(super) fn deadline(&self, index: u32) -> Option<u64> {
+        self.timers.deadline(index)
     }
 
     /// Makes the events whose deadline is not after `now` active.
@@ -246,7 +275,7 @@ impl State {
 
     /// The most urgent priority that has active events.
     pub(super) fn most_urgent(&self) -> Option<usize> {
-        if self.active == 0 {
+        if !self.is_active() {
             return None;
         }
         self.queues.iter().position(|queue| !queue.is_empty())
@@ -286,6 +315,16 @@ impl State {
             self.io.register_all(&mut *self.backend)?;
             return Err(error);
         }
+        self.signals.rewatch(None, backend.waker())?;
+        Ok(std::mem::replace(&mut self.backend, backend))
+    }
+
+    /// Tells a new backend what is watched, and the old one nothing.
+    pub(super) fn adopt_backend(
+        &mut self,
+        mut backend: Box<dyn Backend>,
+    ) -> io::Result<Box<dyn Backend>> {
+        self.io.register_all(&mut *backend)?;
         self.signals.rewatch(None, backend.waker())?;
         Ok(std::mem::replace(&mut self.backend, backend))
     }

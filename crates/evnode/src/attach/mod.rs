@@ -16,6 +16,7 @@ use std::rc::Rc;
 
 use evcore::backend::Backend;
 use evcore::EventConfig;
+use napi::bindgen_prelude::{JsObjectValue, Object};
 
 use crate::base::Base;
 use crate::env::EnvRef;
@@ -66,6 +67,17 @@ impl Attach {
             _ => Err(Failure::Range("attach is auto, uv, nested, waiter or none")),
         }
     }
+}
+
+/// Whether the environment's loop is libuv's. The runtime's identity decides: Bun exports libuv's
+/// functions as stubs that abort the process, and Deno's do nothing.
+pub(crate) fn has_libuv(env: &napi::Env) -> bool {
+    let is_other = || -> napi::Result<bool> {
+        let process: Object = env.get_global()?.get_named_property("process")?;
+        let versions: Object = process.get_named_property("versions")?;
+        Ok(versions.has_named_property("bun")? || versions.has_named_property("deno")?)
+    };
+    !is_other().unwrap_or(false)
 }
 
 /// The backend of a base that is to be attached in this way.
