@@ -6,7 +6,7 @@ import test from 'ava';
 
 import { Event, EventBase, EventFlags, LoopExit } from 'evnode';
 
-import { everywhere, later } from './support/drive';
+import { everywhere, isWindows, later } from './support/drive';
 import { pair, temporaryFolder } from './support/peers';
 
 everywhere('a timer never fires early', async (t, base) => {
@@ -131,19 +131,21 @@ everywhere('once waits for a descriptor', async (t, base) => {
   client.free();
 });
 
-test('an event on a descriptor that cannot be waited for is refused with the code of the system', (t) => {
-  using base = new EventBase({ attach: 'none', method: 'epoll' });
-  const folder = temporaryFolder(t);
-  const fd = openSync(join(folder, 'file'), 'w+');
-  t.teardown(() => closeSync(fd));
-  writeSync(fd, 'x');
-  const event = base.event(fd, EventFlags.READ, () => {});
-  t.throws(() => event.add(), { code: 'EPERM' });
-  t.throws(() => base.event(987_654, EventFlags.READ, () => {}).add(), { code: 'EBADF' });
-  t.is(base.eventCount, 0);
-});
+if (process.platform === 'linux') {
+  test('an event on a descriptor that cannot be waited for is refused with the code of the system', (t) => {
+    using base = new EventBase({ attach: 'none', method: 'epoll' });
+    const folder = temporaryFolder(t);
+    const fd = openSync(join(folder, 'file'), 'w+');
+    t.teardown(() => closeSync(fd));
+    writeSync(fd, 'x');
+    const event = base.event(fd, EventFlags.READ, () => {});
+    t.throws(() => event.add(), { code: 'EPERM' });
+    t.throws(() => base.event(987_654, EventFlags.READ, () => {}).add(), { code: 'EBADF' });
+    t.is(base.eventCount, 0);
+  });
+}
 
-if (process.platform !== 'win32') {
+if (!isWindows) {
   everywhere('a signal event fires for each signal that comes', async (t, base) => {
     const end = later();
     let came = 0;

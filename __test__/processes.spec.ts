@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import test from 'ava';
 
 import { lineOf, outcome, run, start } from './support/child';
-import { ATTACHED, MODES } from './support/drive';
+import { ATTACHED, isWindows, MODES } from './support/drive';
 
 for (const attach of ATTACHED) {
   test.serial(
@@ -38,7 +38,7 @@ for (const attach of ATTACHED) {
     },
   );
 
-  if (process.platform !== 'win32') {
+  if (!isWindows) {
     test.serial(`an interrupt ends a process with live sockets (${attach})`, async (t) => {
       const child = start('__test__/fixtures/ends.ts', ['wait', attach]);
       await lineOf(child, /ready/);
