@@ -149,13 +149,25 @@ test('promises and ticks run between the callbacks of a blocking loop', async (t
 });
 
 attached('an attached base runs beside the timers of Node', async (t, base) => {
-  const nodes = later();
+  const both = later();
   let ours = 0;
-  const event = base.event(-1, EventFlags.PERSIST, () => ours++).add(1);
-  setTimeout(nodes.resolve, 20);
-  await nodes.promise;
+  let nodes = 0;
+  const done = () => {
+    if (ours > 1 && nodes > 1) both.resolve();
+  };
+  const count = () => {
+    ours++;
+    done();
+  };
+  const event = base.event(-1, EventFlags.PERSIST, count).add(1);
+  const timer = setInterval(() => {
+    nodes++;
+    done();
+  }, 1);
+  await both.promise;
+  clearInterval(timer);
   event.free();
-  t.true(ours > 1);
+  t.pass();
 });
 
 attached('an attached base can be run here and now', (t, base) => {

@@ -149,10 +149,10 @@ everywhere(
   'errors and timeouts are thrown into a loop, after what came before',
   async (t, base) => {
     const { server, client } = await pair(base);
-    server.setTimeouts(20);
     client.write('line\n');
     const lines = server.lines();
     t.is((await lines.next()).value, 'line');
+    server.setTimeouts(20);
     await t.throwsAsync(lines.next(), { code: 'ERR_EVNODE_TIMEOUT' });
     free(server, client);
   },
