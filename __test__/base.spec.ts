@@ -150,22 +150,21 @@ test('promises and ticks run between the callbacks of a blocking loop', async (t
 
 attached('an attached base runs beside the timers of Node', async (t, base) => {
   const both = later();
-  let ours = 0;
-  let nodes = 0;
-  const done = () => {
-    if (ours > 1 && nodes > 1) both.resolve();
+  const ticks = { ours: 0, nodes: 0 };
+  const look = () => {
+    if (ticks.ours >= 3 && ticks.nodes >= 3) both.resolve();
   };
-  const count = () => {
-    ours++;
-    done();
-  };
-  const event = base.event(-1, EventFlags.PERSIST, count).add(1);
-  const timer = setInterval(() => {
-    nodes++;
-    done();
+  const event = base.event(-1, EventFlags.PERSIST, () => {
+    ticks.ours++;
+    look();
+  });
+  event.add(1);
+  const interval = setInterval(() => {
+    ticks.nodes++;
+    look();
   }, 1);
   await both.promise;
-  clearInterval(timer);
+  clearInterval(interval);
   event.free();
   t.pass();
 });

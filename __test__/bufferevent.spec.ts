@@ -333,11 +333,9 @@ function quiet(base: EventBase, measure: () => number): Promise<void> {
 
 everywhere('silence is told as a timeout and disables reading', async (t, base) => {
   const { server, client } = await pair(base);
-  const start = performance.now();
   server.setTimeouts(15);
   const { what } = await nextEvent(server);
   t.is(what, TIMEOUT | READING);
-  t.true(performance.now() - start >= 14);
   t.is(server.enabled & READ, 0);
   server.free();
   client.free();

@@ -303,7 +303,8 @@ test('a bufferevent whose callback throws stays usable', async (t) => {
   t.is(server.readString(), 'def');
 });
 
-test('an accept callback that throws has its connection freed', (t) => {
+test.serial('an accept callback that throws has its connection freed', (t) => {
+  const before = statistics().bufferevents;
   using base = new EventBase({ attach: 'none' });
   const listener = base.listen({ port: 0, host: '127.0.0.1' }, () => {
     throw new Error('not this one');
@@ -320,7 +321,7 @@ test('an accept callback that throws has its connection freed', (t) => {
   t.throws(() => base.dispatchSync(), { message: 'not this one' });
   t.is(base.dispatchSync(), LoopExit.EXIT);
   t.true(events.includes(BufferEventFlags.EOF | BufferEventFlags.READING));
-  t.is(statistics().bufferevents, 1);
+  t.is(statistics().bufferevents, before + 1);
 });
 
 test('what callbacks throw in an attached base is uncaught, and the loop goes on', async (t) => {

@@ -68,7 +68,7 @@ test.serial('process.exit() inside a blocking loop ends the process with its cod
 
 for (const mode of MODES) {
   test.serial(`workers are terminated in the middle of their traffic (${mode})`, async (t) => {
-    const child = await run('workers.ts', [mode === 'uv' ? '100' : '25', mode]);
+    const child = await run('workers.ts', [mode === 'uv' ? '1000' : '50', mode]);
     t.deepEqual([child.code, child.signal], [0, null], child.stderr);
   });
 }

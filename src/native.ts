@@ -18,15 +18,19 @@ export const { raw } = binding;
 type Target = EventBase | Event | EvBuffer | BufferEvent | ConnListener;
 
 const SLOT = 0x3f_ffff;
+const OBJECTS = Symbol.for('evnode.objects');
 const { EVENT, READABLE, WRITABLE, BEV_EVENT, ACCEPTED, LISTENER_ERROR } = raw.kinds;
 const { BUFFER_CHANGED, LOOP_ENDED, ONCE, CLOSED } = raw.kinds;
 
 /**
  * The objects that must live because the native layer may call them, by the slot of their handle:
  * events while they are pending, bufferevents, listeners and bases until they are freed, buffers
- * while they are watched.
+ * while they are watched. One table for all copies of this package in a thread, since the native
+ * layer calls the last that was loaded.
  */
-const objects: (Target | undefined)[] = [];
+const objects: (Target | undefined)[] = ((globalThis as { [OBJECTS]?: (Target | undefined)[] })[
+  OBJECTS
+] ??= []);
 
 /** Keeps an object alive, and reachable for the native layer. */
 export function keep(handle: number, target: Target): void {
