@@ -1,7 +1,7 @@
 // Holds docs/api-map.tsv to what exists: a row that names a symbol which is gone, in Rust, in the
 // TypeScript declarations or at run time, fails here.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import test from 'ava';
@@ -47,6 +47,20 @@ test('the map has four columns and names every C symbol once', (t) => {
 test('a row without a symbol says in its note what takes its place', (t) => {
   const silent = rows.filter(({ rust, ts, note }) => (!rust.length || !ts.length) && note === '');
   t.deepEqual(silent, []);
+});
+
+test('every libevent name that the Rust code claims to answer to is in the map', (t) => {
+  const names = new Set(rows.map(({ cName }) => cName.replace(/^(?:struct|enum) /, '')));
+  const source = join(root, 'crates', 'evcore', 'src');
+  const claimed = readdirSync(source, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.rs'))
+    .flatMap((file) => readFileSync(join(source, file), 'utf8').match(/doc\(alias.*\]/g) ?? [])
+    .flatMap((attribute) => attribute.match(/(?<=")(?:ev|EV|bufferevent|BEV|LEV)\w*/g) ?? []);
+  t.true(claimed.length > 100);
+  t.deepEqual(
+    claimed.filter((name) => !names.has(name)),
+    [],
+  );
 });
 
 test('every Rust symbol of the map exists', (t) => {

@@ -1,5 +1,7 @@
 // EventBase: libevent's event_base, the loop.
 
+import { isMainThread } from 'node:worker_threads';
+
 import type { BaseOptions } from '../index.js';
 import type { BufferEvent } from './bufferevent.js';
 import { connect, type ConnectOptions } from './connect.js';
@@ -102,6 +104,7 @@ function baseOptions(call: string, config: EventConfig): BaseOptions {
     attach: choice(call, 'attach', config.attach, ATTACH),
     ignoreEnv: boolean(call, 'ignoreEnv', config.ignoreEnv, false),
     noCacheTime: boolean(call, 'noCacheTime', config.noCacheTime, false),
+    inWorker: !isMainThread,
   };
   const { avoid, method } = config;
   if (method !== undefined) chosen.method = text(call, 'method', method);

@@ -66,7 +66,7 @@ export type FlushMode = 'normal' | 'flush' | 'finished';
 
 /** Something that has taken the place of the callbacks: an iterator or a stream. */
 export interface Reader {
-  /** The bufferevent was closed, or given other callbacks. */
+  /** @internal The bufferevent was closed, or given other callbacks. */
   _gone(): void;
 }
 

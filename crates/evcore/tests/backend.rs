@@ -8,26 +8,42 @@ use evcore::backend::{features_of, open, supported_methods, Features};
 
 #[cfg(target_os = "linux")]
 mod epoll {
-    conformance!("epoll": level stale closed hang_up wait edge early_close signal refused_files poll_fd);
+    conformance!("epoll": level stale stale_modify closed hang_up wait edge early_close signal refused_files poll_fd);
+}
+
+#[cfg(target_os = "linux")]
+mod epoll_changelist {
+    conformance!("epoll+changelist": level stale closed hang_up wait edge early_close signal refused_files no_poll_fd changelist);
+}
+
+// No `hang_up`: the kernel tells reading and writing only, as they were asked for.
+#[cfg(target_os = "linux")]
+mod select {
+    conformance!("select": level stale stale_modify closed wait signal ready_files no_poll_fd);
 }
 
 #[cfg(target_os = "linux")]
 mod poll {
-    conformance!("poll": level stale closed hang_up wait early_close signal ready_files no_poll_fd);
+    conformance!("poll": level stale stale_modify closed hang_up wait early_close signal ready_files no_poll_fd);
 }
 
 #[cfg(all(target_os = "linux", feature = "backend-mio"))]
 mod mio {
-    conformance!("mio": level stale closed hang_up wait edge early_close signal refused_files poll_fd);
+    conformance!("mio": level stale stale_modify closed hang_up wait edge early_close signal refused_files poll_fd);
 }
 
 // No `signal`: the crate waits on after a signal.
 #[cfg(all(target_os = "linux", feature = "backend-polling"))]
 mod polling {
-    conformance!("polling": level stale closed hang_up wait edge refused_files poll_fd);
+    conformance!("polling": level stale stale_modify closed hang_up wait edge refused_files poll_fd);
 }
 
 // Outside Linux: what every facility has.
+#[cfg(not(any(target_os = "linux", target_os = "illumos", target_os = "solaris")))]
+mod select {
+    conformance!("select": level closed wait signal);
+}
+
 #[cfg(not(target_os = "linux"))]
 mod poll {
     conformance!("poll": level closed wait signal);
@@ -64,7 +80,7 @@ fn a_method_that_this_platform_lacks_is_unknown() {
 #[cfg(target_os = "linux")]
 #[test]
 fn epoll_is_preferred_on_linux_and_can_do_everything() {
-    assert_eq!(supported_methods()[..2], ["epoll", "poll"]);
+    assert_eq!(supported_methods()[..3], ["epoll", "poll", "select"]);
     // Old kernels lack the precise wait.
     assert!(features_of("epoll").unwrap().contains(Features::all() - Features::NS_TIMEOUT));
     let poll = Features::FDS | Features::EARLY_CLOSE | Features::NS_TIMEOUT;

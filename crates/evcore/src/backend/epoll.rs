@@ -5,7 +5,7 @@
 //! edge-triggered and never read.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::common::{to_millis, to_timespec, HANG_UP};
 use super::{Backend, Features, Interest, RawFd, Ready, Wake};
 use crate::sys;
 
-/// The data of the waker's event; no descriptor has this number.
+/// The data of the waker's event, whose lower half no descriptor has as its number.
 const WAKER: u64 = u64::MAX;
 const FEWEST_EVENTS: usize = 64;
 const MOST_EVENTS: usize = 4096;
@@ -39,20 +39,19 @@ pub(super) fn features() -> Features {
 
 impl Epoll {
     pub(super) fn new() -> io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(
-            &epoll,
-            &waker,
-            epoll::EventData::new_u64(WAKER),
-            epoll::EventFlags::IN | epoll::EventFlags::ET,
-        )?;
         Ok(Self {
-            epoll,
+            epoll: open(&waker)?,
             events: vec![NO_EVENT; FEWEST_EVENTS],
             precise: has_precise_waits(),
             waker: Arc::new(EventFd(waker)),
         })
+    }
+
+    /// Forgets all registrations, those included that cannot be removed.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        self.epoll = open(&self.waker.0)?;
+        Ok(())
     }
 
     /// One system call; says how many events it found.
@@ -77,6 +76,62 @@ impl Epoll {
     }
 }
 
+/// What the backend is made of. A registration has a stamp, which waits hand out again: it tells
+/// registrations of one number apart.
+impl Epoll {
+    pub(super) fn register(&self, fd: RawFd, interest: Interest, stamp: u32) -> Result<(), Errno> {
+        let (source, data, flags) = registration(fd, interest, stamp)?;
+        match epoll::add(&self.epoll, source, data, flags) {
+            // Registered under this number already, by an owner who never removed it.
+            Err(Errno::EXIST) => epoll::modify(&self.epoll, source, data, flags),
+            result => result,
+        }
+    }
+
+    pub(super) fn reregister(
+        &self,
+        fd: RawFd,
+        interest: Interest,
+        stamp: u32,
+    ) -> Result<(), Errno> {
+        let (source, data, flags) = registration(fd, interest, stamp)?;
+        epoll::modify(&self.epoll, source, data, flags)
+    }
+
+    pub(super) fn deregister(&self, fd: RawFd) -> Result<(), Errno> {
+        match epoll::delete(&self.epoll, source(fd)?) {
+            // Closed, closed and its number reused, or reused for what epoll cannot watch.
+            Err(Errno::BADF | Errno::NOENT | Errno::PERM) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Waits, and calls `found` for each descriptor that is ready.
+    #[inline]
+    pub(super) fn wait_for(
+        &mut self,
+        timeout: Option<Duration>,
+        mut found: impl FnMut(Ready, u32),
+    ) -> io::Result<()> {
+        let count = match self.wait_once(timeout) {
+            Ok(count) => count,
+            Err(Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for event in &self.events[..count] {
+            let data = event.data.u64();
+            if data != WAKER {
+                let ready = Ready { fd: data as u32 as RawFd, what: readiness(event.flags) };
+                found(ready, (data >> 32) as u32);
+            }
+        }
+        if count == self.events.len() && count < MOST_EVENTS {
+            self.events.resize(count * 2, NO_EVENT);
+        }
+        Ok(())
+    }
+}
+
 impl Backend for Epoll {
     fn name(&self) -> &'static str {
         "epoll"
@@ -87,48 +142,24 @@ impl Backend for Epoll {
     }
 
     fn add(&mut self, fd: RawFd, interest: Interest) -> io::Result<()> {
-        let (source, data, flags) = registration(fd, interest)?;
-        match epoll::add(&self.epoll, source, data, flags) {
-            // Registered under this number already, by an owner who never removed it.
-            Err(Errno::EXIST) => Ok(epoll::modify(&self.epoll, source, data, flags)?),
-            result => Ok(result?),
-        }
+        Ok(self.register(fd, interest, 0)?)
     }
 
     fn modify(&mut self, fd: RawFd, _old: Interest, interest: Interest) -> io::Result<()> {
-        let (source, data, flags) = registration(fd, interest)?;
-        match epoll::modify(&self.epoll, source, data, flags) {
+        match self.reregister(fd, interest, 0) {
             // The descriptor was closed, which made the kernel forget it, and its number reused.
-            Err(Errno::NOENT) => Ok(epoll::add(&self.epoll, source, data, flags)?),
+            Err(Errno::NOENT) => Ok(self.register(fd, interest, 0)?),
             result => Ok(result?),
         }
     }
 
     fn remove(&mut self, fd: RawFd, _old: Interest) -> io::Result<()> {
-        match epoll::delete(&self.epoll, sys::borrow_fd(fd)?) {
-            // Closed, closed and its number reused, or reused for what epoll cannot watch.
-            Err(Errno::BADF | Errno::NOENT | Errno::PERM) => Ok(()),
-            result => Ok(result?),
-        }
+        Ok(self.deregister(fd)?)
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         ready.clear();
-        let found = match self.wait_once(timeout) {
-            Ok(found) => found,
-            Err(Errno::INTR) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        for event in &self.events[..found] {
-            let data = event.data.u64();
-            if data != WAKER {
-                ready.push(Ready { fd: data as RawFd, what: readiness(event.flags) });
-            }
-        }
-        if found == self.events.len() && found < MOST_EVENTS {
-            self.events.resize(found * 2, NO_EVENT);
-        }
-        Ok(())
+        self.wait_for(timeout, |found, _stamp| ready.push(found))
     }
 
     fn waker(&self) -> Arc<dyn Wake> {
@@ -159,6 +190,13 @@ impl Wake for EventFd {
     }
 }
 
+fn open(waker: &OwnedFd) -> io::Result<OwnedFd> {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+    epoll::add(&epoll, waker, epoll::EventData::new_u64(WAKER), flags)?;
+    Ok(epoll)
+}
+
 fn features_with(precise: bool) -> Features {
     let mut features = Features::ET | Features::O1 | Features::FDS | Features::EARLY_CLOSE;
     features.set(Features::NS_TIMEOUT, precise);
@@ -173,17 +211,22 @@ fn has_precise_waits() -> bool {
     false
 }
 
+fn source<'fd>(fd: RawFd) -> Result<BorrowedFd<'fd>, Errno> {
+    sys::borrow_fd(fd).map_err(|_| Errno::BADF)
+}
+
 fn registration<'fd>(
     fd: RawFd,
     interest: Interest,
-) -> io::Result<(rustix::fd::BorrowedFd<'fd>, epoll::EventData, epoll::EventFlags)> {
+    stamp: u32,
+) -> Result<(BorrowedFd<'fd>, epoll::EventData, epoll::EventFlags), Errno> {
     let mut flags = epoll::EventFlags::empty();
     flags.set(epoll::EventFlags::IN, interest.contains(Interest::READ));
     flags.set(epoll::EventFlags::OUT, interest.contains(Interest::WRITE));
     flags.set(epoll::EventFlags::RDHUP, interest.contains(Interest::CLOSED));
     flags.set(epoll::EventFlags::ET, interest.contains(Interest::EDGE));
-    let source = sys::borrow_fd(fd)?;
-    Ok((source, epoll::EventData::new_u64(fd as u64), flags))
+    let data = u64::from(stamp) << 32 | u64::from(fd as u32);
+    Ok((source(fd)?, epoll::EventData::new_u64(data), flags))
 }
 
 #[inline]

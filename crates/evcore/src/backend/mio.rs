@@ -22,6 +22,8 @@ const EVENTS_PER_WAIT: usize = 1024;
 
 /// The `mio` method.
 pub(super) struct Mio {
+    /// The name it was opened under: its own, or that of the facility that it drives.
+    name: &'static str,
     poll: Poll,
     events: Events,
     /// What a descriptor is watched for, by its number; empty for those that are not watched.
@@ -34,11 +36,11 @@ pub(super) fn features() -> Features {
 }
 
 impl Mio {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(name: &'static str) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let events = Events::with_capacity(EVENTS_PER_WAIT);
-        Ok(Self { poll, events, interests: Vec::new(), waker })
+        Ok(Self { name, poll, events, interests: Vec::new(), waker })
     }
 
     /// Notes what `fd`, which the kernel has just taken and which is therefore a small number, is
@@ -80,7 +82,7 @@ impl Mio {
 
 impl Backend for Mio {
     fn name(&self) -> &'static str {
-        "mio"
+        self.name
     }
 
     fn features(&self) -> Features {

@@ -3,24 +3,32 @@
 //! One file a facility, all behind [`Backend`]. A backend knows descriptors and interests; events,
 //! timers, signals and callbacks are the business of [`base`](crate::base).
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod changelist;
 #[cfg(any(unix, feature = "backend-polling"))]
 mod common;
+#[cfg(any(target_os = "illumos", target_os = "solaris"))]
+mod devpoll;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 #[cfg(all(unix, feature = "backend-mio"))]
 mod mio;
 #[cfg(unix)]
+mod pipe;
+#[cfg(unix)]
 mod poll;
 #[cfg(all(any(unix, windows), feature = "backend-polling"))]
 mod polling;
 mod registry;
+#[cfg(all(unix, not(any(target_os = "illumos", target_os = "solaris"))))]
+mod select;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::util::OwnedFd;
-pub use registry::{features_of, open, supported_methods};
+pub use registry::{features_of, open, open_with, supported_methods, Options};
 
 /// A descriptor as the operating system numbers it (`evutil_socket_t`).
 #[cfg(unix)]

@@ -3,9 +3,8 @@
 //! The kernel is handed the whole list of descriptors with every wait, so a wait costs as much as
 //! there are descriptors, however few of them are ready.
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +12,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use super::common::{to_timespec, HANG_UP};
+use super::pipe::Pipe;
 use super::{Backend, Features, Interest, RawFd, Ready, Wake};
-use crate::{sys, util};
+use crate::sys;
 
 /// Whether the kernel takes a timeout in nanoseconds.
 const PRECISE: bool = cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd"));
@@ -37,11 +37,8 @@ pub(super) fn features() -> Features {
 
 impl Poll {
     pub(super) fn new() -> io::Result<Self> {
-        let (reader, writer) = io::pipe()?;
-        util::make_nonblocking(reader.as_fd())?;
-        util::make_nonblocking(writer.as_fd())?;
-        let woken = PollFd::from_borrowed_fd(sys::borrow_fd(reader.as_raw_fd())?, PollFlags::IN);
-        let waker = Arc::new(Pipe { reader, writer, woken: AtomicBool::new(false) });
+        let waker = Pipe::new()?;
+        let woken = PollFd::from_borrowed_fd(sys::borrow_fd(waker.reader())?, PollFlags::IN);
         Ok(Self { polled: vec![woken], places: Vec::new(), waker })
     }
 
@@ -108,9 +105,7 @@ impl Backend for Poll {
         };
         if !self.polled[0].revents().is_empty() {
             left -= 1;
-            // The pipe holds one byte at most, so the read empties it.
-            let _ = (&self.waker.reader).read(&mut [0; 8]);
-            self.waker.woken.swap(false, Ordering::AcqRel);
+            self.waker.clear();
         }
         for polled in &self.polled[1..] {
             if left == 0 {
@@ -127,24 +122,6 @@ impl Backend for Poll {
 
     fn waker(&self) -> Arc<dyn Wake> {
         self.waker.clone()
-    }
-}
-
-/// Ends a wait by a byte in a pipe.
-struct Pipe {
-    /// Kept as long as the writer: a pipe without a reader would raise SIGPIPE.
-    reader: PipeReader,
-    writer: PipeWriter,
-    /// Whether there is a byte in the pipe, or about to be, that no wait has read yet.
-    woken: AtomicBool,
-}
-
-impl Wake for Pipe {
-    fn wake(&self) -> io::Result<()> {
-        if self.woken.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        (&self.writer).write_all(&[1])
     }
 }
 

@@ -29,6 +29,8 @@ const COMPLETE: bool = cfg!(any(
 
 /// The `polling` method.
 pub(super) struct Polling {
+    /// The name it was opened under: its own, or that of the facility that it drives.
+    name: &'static str,
     events: Events,
     waker: Arc<Notifier>,
     /// How descriptors are watched for readiness that lasts: by level, or one shot after another.
@@ -47,14 +49,15 @@ pub(super) fn features() -> Features {
 }
 
 impl Polling {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(name: &'static str) -> io::Result<Self> {
         let poller = Poller::new()?;
         let lasting = if poller.supports_level() { PollMode::Level } else { PollMode::Oneshot };
-        Ok(Self::with_mode(poller, lasting))
+        Ok(Self::with_mode(name, poller, lasting))
     }
 
-    fn with_mode(poller: Poller, lasting: PollMode) -> Self {
+    fn with_mode(name: &'static str, poller: Poller, lasting: PollMode) -> Self {
         Self {
+            name,
             events: Events::new(),
             waker: Arc::new(Notifier { poller, woken: AtomicBool::new(false) }),
             lasting,
@@ -118,7 +121,7 @@ impl Polling {
 
 impl Backend for Polling {
     fn name(&self) -> &'static str {
-        "polling"
+        self.name
     }
 
     fn features(&self) -> Features {
@@ -244,7 +247,7 @@ mod tests {
 
     #[test]
     fn one_shot_after_another_reports_readiness_as_long_as_it_lasts() {
-        let mut backend = Polling::with_mode(Poller::new().unwrap(), PollMode::Oneshot);
+        let mut backend = Polling::with_mode("polling", Poller::new().unwrap(), PollMode::Oneshot);
         let (mut reader, mut writer) = io::pipe().unwrap();
         let fd = reader.as_raw_fd();
         let mut ready = Vec::new();

@@ -25,6 +25,7 @@ pub struct EventConfig {
     pub(super) method: Option<String>,
     pub(super) require: Features,
     pub(super) ignore_env: bool,
+    pub(super) epoll_changelist: bool,
     pub(super) no_cache_time: bool,
     pub(super) max_dispatch_interval: Option<Duration>,
     pub(super) max_dispatch_callbacks: usize,
@@ -39,6 +40,7 @@ impl Default for EventConfig {
             method: None,
             require: Features::empty(),
             ignore_env: false,
+            epoll_changelist: false,
             no_cache_time: false,
             max_dispatch_interval: None,
             max_dispatch_callbacks: usize::MAX,
@@ -75,10 +77,21 @@ impl EventConfig {
         self
     }
 
-    /// Does not look at the `EVENT_NO…` environment variables (`EVENT_BASE_FLAG_IGNORE_ENV`).
+    /// Does not look at environment variables: `EVENT_NO…`, `EVENT_SHOW_METHOD` and
+    /// `EVENT_EPOLL_USE_CHANGELIST` (`EVENT_BASE_FLAG_IGNORE_ENV`).
     #[doc(alias = "EVENT_BASE_FLAG_IGNORE_ENV")]
     pub fn ignore_env(&mut self, ignore: bool) -> &mut Self {
         self.ignore_env = ignore;
+        self
+    }
+
+    /// Has `epoll` keep a list of changes and tell the kernel in the next wait, in at most one system
+    /// call a descriptor however often it was changed (`EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST`; the
+    /// environment variable `EVENT_EPOLL_USE_CHANGELIST` asks for the same). Nothing to other
+    /// methods. A base with such a list has no [`poll_fd`](crate::EventBase::poll_fd).
+    #[doc(alias = "EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST")]
+    pub fn epoll_changelist(&mut self, changelist: bool) -> &mut Self {
+        self.epoll_changelist = changelist;
         self
     }
 

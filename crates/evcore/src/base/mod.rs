@@ -400,20 +400,27 @@ impl Drop for Inner {
 
 /// Opens the most preferred method that meets `config` and works here.
 fn open_backend(call: &'static str, config: &EventConfig) -> Result<Box<dyn Backend>> {
+    let is_set = |variable: &str| !config.ignore_env && std::env::var_os(variable).is_some();
     let forbidden = |name: &str| {
         config.avoid.iter().any(|avoided| avoided == name)
             || config.method.as_deref().is_some_and(|wanted| wanted != name)
-            || !config.ignore_env
-                && std::env::var_os(format!("EVENT_NO{}", name.to_uppercase())).is_some()
+            || is_set(&format!("EVENT_NO{}", name.to_uppercase()))
     };
+    let changelist = config.epoll_changelist || is_set("EVENT_EPOLL_USE_CHANGELIST");
+    let options = backend::Options { changelist };
     let mut failure = None;
     for &name in backend::supported_methods() {
         let able = backend::features_of(name).is_some_and(|able| able.contains(config.require));
         if forbidden(name) || !able {
             continue;
         }
-        match backend::open(name) {
-            Some(Ok(backend)) => return Ok(backend),
+        match backend::open_with(name, options) {
+            Some(Ok(backend)) => {
+                if is_set("EVENT_SHOW_METHOD") {
+                    eprintln!("[msg] evcore uses the method {name}");
+                }
+                return Ok(backend);
+            }
             Some(Err(source)) => failure = failure.or(Some(Error::os(call, source))),
             None => {}
         }

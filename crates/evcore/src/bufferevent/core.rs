@@ -333,8 +333,10 @@ impl Core {
     }
 
     pub(super) fn finish_close(self: &Rc<Self>) {
-        // The peer may have gone first, which is as good.
-        let _ = self.with_transport(|transport| transport.shutdown(Shutdown::Write));
+        if !self.options.contains(BufferEventOptions::CLOSE_ON_FREE) {
+            // Nobody closes the descriptor for us. The peer may have gone first, which is as good.
+            let _ = self.with_transport(|transport| transport.shutdown(Shutdown::Write));
+        }
         let handler = self.handler.borrow().clone();
         self.free();
         if let Some(handler) = handler {

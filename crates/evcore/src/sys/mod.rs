@@ -7,6 +7,8 @@ mod linux;
 mod net;
 #[cfg(unix)]
 pub(crate) mod signal;
+#[cfg(any(target_os = "illumos", target_os = "solaris"))]
+mod solarish;
 
 pub(crate) use fd::borrow_fd;
 #[cfg(target_os = "linux")]
@@ -15,3 +17,5 @@ pub(crate) use linux::{epoll_pwait2, has_epoll_pwait2};
 pub(crate) use net::interface_index;
 #[cfg(all(any(target_os = "linux", target_os = "android"), feature = "listener"))]
 pub(crate) use net::set_defer_accept;
+#[cfg(any(target_os = "illumos", target_os = "solaris"))]
+pub(crate) use solarish::{devpoll_change, devpoll_wait, POLLREMOVE};

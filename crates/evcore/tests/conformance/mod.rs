@@ -1,5 +1,6 @@
 //! What every backend has to do, test by test; `tests/backend.rs` says which backend can do what.
 
+pub mod changelist;
 pub mod closed;
 pub mod early_close;
 pub mod edge;
@@ -12,7 +13,7 @@ pub mod wait;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use evcore::backend::{self, Backend, Interest, Ready};
+use evcore::backend::{self, Backend, Interest, Options, Ready};
 
 /// Makes the tests of the named groups for the method of that name.
 macro_rules! conformance {
@@ -43,6 +44,9 @@ macro_rules! conformance {
             a_closed_descriptor_cannot_be_added
             a_negative_number_is_an_error
         );
+    };
+    (@ $method:literal stale_modify) => {
+        conformance!(@ $method in stale: a_closed_descriptor_cannot_be_modified);
     };
     (@ $method:literal closed) => {
         conformance!(@ $method in closed:
@@ -110,6 +114,19 @@ macro_rules! conformance {
     (@ $method:literal no_poll_fd) => {
         conformance!(@ $method in poll_fd: there_is_none);
     };
+    (@ $method:literal changelist) => {
+        conformance!(@ $method in changelist:
+            only_the_last_of_many_changes_counts
+            what_is_added_and_removed_between_two_waits_is_never_reported
+            a_number_reused_between_two_waits_is_watched_anew
+            a_number_reused_for_the_same_interest_is_watched_anew
+            a_duplicate_of_a_removed_descriptor_does_not_keep_it_alive
+            a_duplicate_of_a_reused_number_does_not_keep_the_old_one_alive
+            what_the_kernel_refuses_late_is_reported_as_hung_up
+            a_closed_descriptor_that_is_modified_is_reported
+            a_wake_survives_a_rebuild
+        );
+    };
     (@ $method:literal in $group:ident: $($test:ident)*) => { $(
         #[test]
         fn $test() {
@@ -125,8 +142,15 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Opens a method, with a list of changes if its name says so: `epoll+changelist`.
     pub fn new(method: &str) -> Self {
-        let backend = backend::open(method).expect("a method of this platform").unwrap();
+        let (name, changelist) = match method.strip_suffix("+changelist") {
+            Some(name) => (name, true),
+            None => (method, false),
+        };
+        let options = Options { changelist };
+        let backend =
+            backend::open_with(name, options).expect("a method of this platform").unwrap();
         Self { backend, ready: Vec::new() }
     }
 

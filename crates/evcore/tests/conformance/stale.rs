@@ -80,6 +80,15 @@ pub fn a_closed_descriptor_cannot_be_added(mut watch: Watch) {
     assert_eq!(error.raw_os_error(), Some(libc::EBADF));
 }
 
+pub fn a_closed_descriptor_cannot_be_modified(mut watch: Watch) {
+    let (reader, _writer) = pipe_out_of_the_way();
+    let fd = reader.as_raw_fd();
+    watch.add(&reader, Interest::READ);
+    drop(reader);
+    let error = watch.backend.modify(fd, Interest::READ, Interest::WRITE).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+}
+
 pub fn a_negative_number_is_an_error(mut watch: Watch) {
     for fd in [-1, -2, i32::MIN] {
         let error = watch.backend.add(fd, Interest::READ).unwrap_err();
@@ -102,7 +111,7 @@ pub fn a_descriptor_closed_behind_the_back_is_reported(mut watch: Watch) {
 }
 
 /// Closes `old` and opens another pipe whose reader has its number.
-fn reuse(old: PipeReader) -> (OwnedFd, PipeWriter) {
+pub fn reuse(old: PipeReader) -> (OwnedFd, PipeWriter) {
     let (reader, writer) = io::pipe().unwrap();
     let mut reused = OwnedFd::from(old);
     rustix::io::dup2(&reader, &mut reused).unwrap();
@@ -110,7 +119,7 @@ fn reuse(old: PipeReader) -> (OwnedFd, PipeWriter) {
 }
 
 /// A pipe whose reader has a number that no other test gets.
-fn pipe_out_of_the_way() -> (OwnedFd, PipeWriter) {
+pub fn pipe_out_of_the_way() -> (OwnedFd, PipeWriter) {
     static NEXT: AtomicI32 = AtomicI32::new(12_000);
     let (reader, writer) = io::pipe().unwrap();
     let least = NEXT.fetch_add(1, Ordering::Relaxed);
