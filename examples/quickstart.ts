@@ -12,6 +12,8 @@ import { EventBase, EventFlags } from 'evnode';
 const CONNECTIONS = 100;
 const BLOCK = 16 * 1024;
 const BLOCKS = 4096;
+/** Bytes that a client sends at a time. */
+const REQUEST = 1024;
 const MOST_LINE = 16 * 1024;
 const NEWLINE = 10;
 
@@ -93,22 +95,25 @@ function block(client: number): Buffer {
   return bytes;
 }
 
-/** One client: sends its block many times, and compares what comes back. */
+/** One client: sends its block many times in small requests, and compares what comes back. */
 async function converse(port: number, client: number): Promise<number> {
   const sent = block(client);
   const expected = rot13(Buffer.from(sent));
   const count = Math.floor((BLOCKS - client - 1) / CONNECTIONS) + 1;
   const socket = net.connect(port, '127.0.0.1');
+  const total = count * BLOCK;
   let written = 0;
-  const write = () => {
-    while (written < count) {
-      written++;
-      if (!socket.write(sent)) return;
-    }
-    socket.end();
-  };
-  socket.on('connect', write).on('drain', write);
   let received = 0;
+  // Sends a request while the answer to the one before is still to come.
+  const ask = () => {
+    while (written < total && written - received <= REQUEST) {
+      const from = written % BLOCK;
+      socket.write(sent.subarray(from, from + REQUEST));
+      written += REQUEST;
+    }
+    if (written === total) socket.end();
+  };
+  socket.on('connect', ask);
   for await (const chunk of socket as AsyncIterable<Buffer>) {
     for (let at = 0; at < chunk.length;) {
       const from = received % BLOCK;
@@ -119,9 +124,10 @@ async function converse(port: number, client: number): Promise<number> {
       at += length;
       received += length;
     }
+    ask();
   }
-  if (received !== count * BLOCK) {
-    throw new Error(`client ${client}: ${received} bytes came back of ${count * BLOCK}`);
+  if (received !== total) {
+    throw new Error(`client ${client}: ${received} bytes came back of ${total}`);
   }
   return count * sent.reduce((lines, byte) => lines + (byte === NEWLINE ? 1 : 0), 0);
 }
