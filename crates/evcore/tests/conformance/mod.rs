@@ -14,6 +14,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use evcore::backend::{self, Backend, Interest, Options, Ready};
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 /// Makes the tests of the named groups for the method of that name.
 macro_rules! conformance {
@@ -148,6 +149,7 @@ impl Watch {
             Some(name) => (name, true),
             None => (method, false),
         };
+        raise_limit();
         let options = Options { changelist };
         let backend =
             backend::open_with(name, options).expect("a method of this platform").unwrap();
@@ -191,4 +193,10 @@ impl Watch {
         let fd = source.as_raw_fd();
         found.iter().find(|(known, _)| *known == fd).map_or(Interest::empty(), |(_, what)| *what)
     }
+}
+
+/// Allows as many descriptors as the system lets us: the tests run side by side, in one process.
+fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
 }
