@@ -1,5 +1,7 @@
 //! The only door to system calls that rustix lacks, and to descriptors that others own.
 
+#[cfg(unix)]
+pub(crate) mod addrinfo;
 mod fd;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -15,7 +17,7 @@ pub(crate) use fd::borrow_fd;
 pub(crate) use linux::{epoll_pwait2, has_epoll_pwait2};
 #[cfg(unix)]
 pub(crate) use net::interface_index;
-#[cfg(all(any(target_os = "linux", target_os = "android"), feature = "listener"))]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use net::set_defer_accept;
 #[cfg(any(target_os = "illumos", target_os = "solaris"))]
 pub(crate) use solarish::{devpoll_change, devpoll_wait, POLLREMOVE};

@@ -12,7 +12,7 @@ pub(crate) fn interface_index(name: &str) -> Option<u32> {
 
 /// Makes `listener` hand a connection out when bytes have come, or after about `seconds`
 /// (`TCP_DEFER_ACCEPT`).
-#[cfg(all(any(target_os = "linux", target_os = "android"), feature = "listener"))]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn set_defer_accept(
     listener: &impl std::os::fd::AsRawFd,
     seconds: libc::c_int,

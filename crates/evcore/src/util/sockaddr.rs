@@ -1,5 +1,6 @@
 //! Socket addresses and their text.
 
+use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
@@ -42,6 +43,20 @@ impl SocketAddress {
         match self {
             Self::Ip(address) => Some(address.port()),
             Self::Unix(_) => None,
+        }
+    }
+
+    /// Compares the families and then the addresses, and the ports only if they are to be included
+    /// (`evutil_sockaddr_cmp`). All that there is counts in `==` and [`Ord`], an IPv6 address's
+    /// scope too.
+    #[doc(alias = "evutil_sockaddr_cmp")]
+    pub fn compare(&self, other: &Self, include_port: bool) -> Ordering {
+        match (self, other) {
+            (Self::Ip(this), Self::Ip(that)) if include_port => {
+                this.ip().cmp(&that.ip()).then(this.port().cmp(&that.port()))
+            }
+            (Self::Ip(this), Self::Ip(that)) => this.ip().cmp(&that.ip()),
+            _ => self.cmp(other),
         }
     }
 
@@ -125,12 +140,35 @@ fn parse_port(digits: &str) -> Result<u16, ParseAddressError> {
 }
 
 fn parse_v6(host: &str, port: u16) -> Result<SocketAddr, ParseAddressError> {
-    let (host, scope) = match host.split_once('%') {
-        Some((host, scope)) => (host, parse_scope(scope)?),
-        None => (host, 0),
-    };
-    let host: Ipv6Addr = host.parse().map_err(|_| ParseAddressError::Address)?;
+    let (host, scope) = inet_pton_scope(host)?;
     Ok(SocketAddr::V6(SocketAddrV6::new(host, port, 0, scope)))
+}
+
+/// Reads an IPv6 address with or without the interface that it belongs to, as in `fe80::1%eth0`
+/// (`evutil_inet_pton_scope`); the interface's number is 0 where none is given.
+///
+/// For addresses without one [`str::parse`] does the work of `inet_pton`, and [`ToString`] that of
+/// `inet_ntop`:
+///
+/// ```
+/// use std::net::IpAddr;
+///
+/// let address: IpAddr = "2001:DB8:0::1".parse()?;
+/// assert_eq!(address.to_string(), "2001:db8::1");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ParseAddressError::Address`] or [`ParseAddressError::Scope`].
+#[doc(alias = "evutil_inet_pton_scope")]
+#[doc(alias = "evutil_inet_pton")]
+pub fn inet_pton_scope(text: &str) -> Result<(Ipv6Addr, u32), ParseAddressError> {
+    let (host, scope) = match text.split_once('%') {
+        Some((host, scope)) => (host, parse_scope(scope)?),
+        None => (text, 0),
+    };
+    Ok((host.parse().map_err(|_| ParseAddressError::Address)?, scope))
 }
 
 fn parse_scope(scope: &str) -> Result<u32, ParseAddressError> {
@@ -327,6 +365,35 @@ mod tests {
     fn an_interface_is_known_by_its_name() {
         let index = crate::sys::interface_index("lo").unwrap();
         assert_eq!(parse("[fe80::1%lo]:80"), Ok(ip(&format!("[fe80::1%{index}]:80"))));
+    }
+
+    #[test]
+    fn addresses_are_compared_with_and_without_their_ports() {
+        use Ordering::{Equal, Greater, Less};
+        for (left, right, with, without) in [
+            ("1.2.3.4:80", "1.2.3.4:81", Less, Equal),
+            ("1.2.3.4:80", "1.2.3.4:80", Equal, Equal),
+            ("1.2.3.5:1", "1.2.3.4:2", Greater, Greater),
+            ("[::1]:80", "[::1]:79", Greater, Equal),
+            ("1.2.3.4:80", "[::1]:80", Less, Less),
+            ("1.2.3.4:80", "/a", Less, Less),
+            ("/b", "/a", Greater, Greater),
+            ("[fe80::1%1]:80", "[fe80::1%2]:80", Equal, Equal),
+        ] {
+            let (this, that) = (parse(left).unwrap(), parse(right).unwrap());
+            assert_eq!(this.compare(&that, true), with, "{left} {right}");
+            assert_eq!(this.compare(&that, false), without, "{left} {right}");
+            assert_eq!(that.compare(&this, false), without.reverse(), "{left} {right}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_is_read_with_its_interface() {
+        let address: Ipv6Addr = "fe80::1".parse().unwrap();
+        assert_eq!(inet_pton_scope("fe80::1"), Ok((address, 0)));
+        assert_eq!(inet_pton_scope("fe80::1%7"), Ok((address, 7)));
+        assert_eq!(inet_pton_scope("fe80::1%"), Err(ParseAddressError::Scope));
+        assert_eq!(inet_pton_scope("1.2.3.4"), Err(ParseAddressError::Address));
     }
 
     #[test]
