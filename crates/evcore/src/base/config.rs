@@ -27,6 +27,7 @@ pub struct EventConfig {
     pub(super) ignore_env: bool,
     pub(super) epoll_changelist: bool,
     pub(super) no_cache_time: bool,
+    pub(super) precise_timer: bool,
     pub(super) max_dispatch_interval: Option<Duration>,
     pub(super) max_dispatch_callbacks: usize,
     pub(super) limit_from_priority: usize,
@@ -42,6 +43,7 @@ impl Default for EventConfig {
             ignore_env: false,
             epoll_changelist: false,
             no_cache_time: false,
+            precise_timer: false,
             max_dispatch_interval: None,
             max_dispatch_callbacks: usize::MAX,
             limit_from_priority: 0,
@@ -100,6 +102,15 @@ impl EventConfig {
     #[doc(alias = "EVENT_BASE_FLAG_NO_CACHE_TIME")]
     pub fn no_cache_time(&mut self, no_cache: bool) -> &mut Self {
         self.no_cache_time = no_cache;
+        self
+    }
+
+    /// Reads the clock for each timer that is set (`EVENT_BASE_FLAG_PRECISE_TIMER`). Without this,
+    /// a reading serves for a microsecond or two, and timers may be that much late. They are never
+    /// early.
+    #[doc(alias = "EVENT_BASE_FLAG_PRECISE_TIMER")]
+    pub fn precise_timer(&mut self, precise: bool) -> &mut Self {
+        self.precise_timer = precise;
         self
     }
 

@@ -7,6 +7,8 @@ use crate::backend::RawFd;
 use crate::error::{Error, Result};
 
 use super::slot::SlotState;
+use super::state::{State, Timeout};
+use super::timeout::nanoseconds;
 use super::{EventBase, Inner};
 
 /// No descriptor: what timers and user events have in its place.
@@ -53,6 +55,9 @@ impl EventId {
     pub(super) fn new(index: u32, generation: u32) -> Self {
         Self(u64::from(generation) << 32 | u64::from(index))
     }
+
+    /// No event's name.
+    pub(super) const NONE: Self = Self(0);
 
     pub(super) fn index(self) -> u32 {
         self.0 as u32
@@ -104,7 +109,7 @@ impl Event {
     /// [`Error::Unsupported`] for edge triggering where the method cannot,
     /// [`Error::Freed`] when the base was freed.
     #[doc(alias = "event_new")]
-    #[doc(alias = "event_assign")]
+    #[doc(alias = "event_self_cbarg")]
     pub fn new(
         base: &EventBase,
         fd: RawFd,
@@ -175,30 +180,96 @@ impl Event {
     #[doc(alias = "evtimer_add")]
     #[doc(alias = "evsignal_add")]
     pub fn add(&self, timeout: Option<Duration>) -> Result<()> {
-        const CALL: &str = "Event::add";
-        let inner = self.live(CALL)?;
-        let mut state = inner.state.borrow_mut();
-        let index = state.slots.find(self.id).ok_or(Error::Freed { call: CALL })?;
-        // The deadline counts from the call and not from the turn's cached time: a timer must not
-        // be early however long the callbacks before it took.
-        let timeout = timeout.map(|timeout| {
-            let interval = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-            (crate::util::time::now_ns().saturating_add(interval), interval.max(1))
-        });
-        state.add(index, timeout).map_err(|source| match source.kind() {
-            std::io::ErrorKind::InvalidInput if source.raw_os_error().is_none() => {
-                Error::invalid(CALL, source.to_string())
-            }
-            _ => Error::os(CALL, source),
+        self.add_with("Event::add", |inner, _| {
+            // The deadline counts from the call and not from the turn's cached time: a timer must
+            // not be early however long the callbacks before it took.
+            Ok(timeout.map(|timeout| {
+                let interval = nanoseconds(timeout);
+                let deadline = inner.clock.now().saturating_add(interval);
+                Timeout { deadline, interval: interval.max(1), queue: None }
+            }))
         })
     }
 
-    /// Makes the event neither pending nor active: its callback will not run (`event_del`).
+    pub(super) fn add_with(
+        &self,
+        call: &'static str,
+        timeout: impl FnOnce(&Inner, &State) -> Result<Option<Timeout>>,
+    ) -> Result<()> {
+        let inner = self.live(call)?;
+        let mut state = inner.state.borrow_mut();
+        let index = state.slots.find(self.id).ok_or(Error::Freed { call })?;
+        if state.slots[index].state.contains(SlotState::FINALIZING) {
+            return Err(Error::invalid(call, "the event is finalized; assign it anew first"));
+        }
+        let timeout = timeout(&inner, &state)?;
+        state.add(index, timeout).map_err(|source| match source.kind() {
+            std::io::ErrorKind::InvalidInput if source.raw_os_error().is_none() => {
+                Error::invalid(call, source.to_string())
+            }
+            _ => Error::os(call, source),
+        })
+    }
+
+    /// Makes the event another one: with another descriptor, other flags, another callback
+    /// (`event_assign`). It stays where it is in memory, keeps its [`id`](Event::id) and gets the
+    /// default priority. May be called in its own callback.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] while it is pending or active (delete it first) and as
+    /// [`new`](Event::new), [`Error::Unsupported`], [`Error::Freed`].
+    #[doc(alias = "event_assign")]
+    #[doc(alias = "evtimer_assign")]
+    #[doc(alias = "evsignal_assign")]
+    pub fn assign(
+        &self,
+        fd: RawFd,
+        flags: EventFlags,
+        callback: impl FnMut(&Event, EventFlags) + 'static,
+    ) -> Result<()> {
+        let old = self.reassign_with("Event::assign", fd, flags, Some(Box::new(callback)))?;
+        drop(old);
+        Ok(())
+    }
+
+    /// As [`assign`](Event::assign), with the callback that the event has: allocates nothing.
+    ///
+    /// # Errors
+    /// As [`assign`](Event::assign).
+    pub fn reassign(&self, fd: RawFd, flags: EventFlags) -> Result<()> {
+        self.reassign_with("Event::reassign", fd, flags, None).map(drop)
+    }
+
+    fn reassign_with(
+        &self,
+        call: &'static str,
+        fd: RawFd,
+        flags: EventFlags,
+        callback: Option<EventCallback>,
+    ) -> Result<Option<EventCallback>> {
+        self.with(call, |state, index| {
+            if state.slots[index].state.intersects(SlotState::BUSY) {
+                return Err(Error::invalid(
+                    call,
+                    "the event is pending or active; delete it first",
+                ));
+            }
+            state.check(call, fd, flags)?;
+            Ok(state.reassign(index, fd, flags, callback))
+        })?
+    }
+
+    /// Makes the event neither pending nor active: its callback will not run (`event_del`). Since a
+    /// base belongs to one thread, there is never one under way elsewhere to wait for: another
+    /// thread [posts](super::BaseHandle::post) the deletion, and waits for the reply or not
+    /// (`event_del_block`, `event_del_noblock`).
     ///
     /// # Errors
     /// [`Error::Os`] when the descriptor could not be unwatched (it is off the loop all the same),
     /// [`Error::Freed`].
     #[doc(alias = "event_del")]
+    #[doc(alias = "event_del_block")]
+    #[doc(alias = "event_del_noblock")]
     pub fn del(&self) -> Result<()> {
         self.with("Event::del", |state, index| state.del(index))?
             .map_err(|source| Error::os("Event::del", source))
@@ -218,10 +289,26 @@ impl Event {
     /// [`BaseHandle::activate`](super::BaseHandle::activate).
     ///
     /// # Errors
-    /// [`Error::Freed`].
+    /// [`Error::InvalidArgument`] when the event is finalized, [`Error::Freed`].
     #[doc(alias = "event_active")]
     pub fn active(&self, fired: EventFlags) -> Result<()> {
-        self.with("Event::active", |state, index| state.activate(index, fired, 1))
+        self.active_times(fired, 1)
+    }
+
+    /// As [`active`](Event::active); the callback of a signal event runs `calls` times, as though
+    /// the signal had come that often (`event_active`'s last argument).
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the event is finalized, [`Error::Freed`].
+    pub fn active_times(&self, fired: EventFlags, calls: u16) -> Result<()> {
+        const CALL: &str = "Event::active";
+        self.with(CALL, |state, index| {
+            if state.slots[index].state.contains(SlotState::FINALIZING) {
+                return Err(Error::invalid(CALL, "the event is finalized; assign it anew first"));
+            }
+            state.activate(index, fired, calls);
+            Ok(())
+        })?
     }
 
     /// Which of `flags` the event is pending or active for (`event_pending`). Empty once it is
@@ -318,7 +405,7 @@ impl Event {
         let Some(inner) = self.base.upgrade() else { return };
         let callback = {
             let Ok(mut state) = inner.state.try_borrow_mut() else { return };
-            state.slots.find(self.id).and_then(|index| state.free(index))
+            state.slots.find(self.id).and_then(|index| state.free_or_orphan(index))
         };
         drop(callback);
     }
@@ -332,10 +419,10 @@ impl Event {
         self.base.upgrade().filter(|inner| !inner.freed.get()).ok_or(Error::Freed { call })
     }
 
-    fn with<R>(
+    pub(super) fn with<R>(
         &self,
         call: &'static str,
-        run: impl FnOnce(&mut super::state::State, u32) -> R,
+        run: impl FnOnce(&mut State, u32) -> R,
     ) -> Result<R> {
         let inner = self.live(call)?;
         let mut state = inner.state.borrow_mut();

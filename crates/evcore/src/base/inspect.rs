@@ -92,8 +92,7 @@ impl EventBase {
     /// another handle on it: dropping it does not free the event.
     #[doc(alias = "event_base_get_running_event")]
     pub fn running_event(&self) -> Option<Event> {
-        let id = self.inner.running.get()?;
-        Some(Event::handle(self.inner.weak(), id, false))
+        self.event(self.inner.running.get())
     }
 
     /// Calls `visit` with every event that is pending or active, in no particular order, until it
@@ -113,7 +112,7 @@ impl EventBase {
             let busy = |index: &u32| state.slots[*index].state.intersects(SlotState::BUSY);
             state.slots.indices().filter(busy).map(|index| state.slots.id(index)).collect()
         };
-        let mut event = Event::handle(self.inner.weak(), EventId::new(0, 0), false);
+        let mut event = Event::handle(self.inner.weak(), EventId::NONE, false);
         for id in ids {
             event.point_at(id);
             if !event.initialized() {

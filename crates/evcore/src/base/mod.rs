@@ -10,9 +10,11 @@
 //! priority that has any. An event that becomes active again in the turn in which it ran waits for
 //! the next, so that no callback can keep the loop from looking at the descriptors.
 
+mod clock;
 pub mod compat;
 mod config;
 mod event;
+mod finalize;
 mod fork;
 mod handle;
 mod inspect;
@@ -22,6 +24,7 @@ mod run;
 mod signal;
 mod slot;
 mod state;
+mod timeout;
 mod timer;
 mod watch;
 
@@ -36,10 +39,12 @@ pub use handle::BaseHandle;
 pub use inspect::{CountKinds, LoopHold};
 pub use run::{LoopExit, LoopFlags};
 pub use signal::{SignalSink, SignalSource};
+pub use timeout::CommonTimeout;
 pub use watch::Watcher;
 
 use crate::backend::{self, Backend, Features, RawFd, Ready};
 use crate::error::{Error, Result};
+use clock::Clock;
 use event::EventCallback;
 use handle::Shared;
 use run::Control;
@@ -85,7 +90,8 @@ pub(crate) struct Inner {
     /// What keeps the loop alive with no event of its own.
     virtuals: Cell<Count>,
     /// The event whose callback runs.
-    running: Cell<Option<EventId>>,
+    running: Cell<EventId>,
+    clock: Clock,
     /// What the last wait found; kept for its memory.
     ready: RefCell<Vec<Ready>>,
     /// The turn's time in nanoseconds; 0 until somebody asks.
@@ -142,7 +148,8 @@ impl EventBase {
             control: Control::default(),
             watchers: Watchers::default(),
             virtuals: Cell::default(),
-            running: Cell::new(None),
+            running: Cell::new(EventId::NONE),
+            clock: Clock::new(config.precise_timer),
             ready: RefCell::default(),
             now: Cell::new(0),
             wall: Cell::new(None),
@@ -237,6 +244,13 @@ impl EventBase {
         self.inner.state.borrow().priorities()
     }
 
+    /// The event of this name, unless it was freed: another handle on it, which does not free it
+    /// when dropped. For calls that are [posted](BaseHandle::post) from other threads.
+    pub fn event(&self, id: EventId) -> Option<Event> {
+        let event = Event::handle(self.inner.weak(), id, false);
+        event.initialized().then_some(event)
+    }
+
     /// How many events are pending or active, and how many [holds](EventBase::hold) there are. With
     /// none of them, the loop has nothing to wait for.
     pub fn event_count(&self) -> usize {
@@ -296,16 +310,24 @@ impl EventBase {
         BaseHandle::new(self.inner.shared.clone())
     }
 
-    /// Frees all events and their callbacks and ends the loop (`event_base_free`). Every later call
-    /// on the base or its events errs with [`Error::Freed`]. May be called in a callback.
+    /// Frees all events and their callbacks and ends the loop (`event_base_free`); finalizers that
+    /// wait run first. Every later call on the base or its events errs with [`Error::Freed`]. May be
+    /// called in a callback.
     #[doc(alias = "event_base_free")]
     pub fn free(&self) {
+        self.free_with(true);
+    }
+
+    fn free_with(&self, finalize: bool) {
         if self.inner.freed.replace(true) {
             return;
         }
         self.inner.shared.set_waker(None);
-        let callbacks = self.inner.state.borrow_mut().clear();
-        drop(callbacks);
+        let (finalizers, others) = self.inner.state.borrow_mut().clear();
+        if finalize {
+            run_finalizers(self.inner.weak(), finalizers);
+        }
+        drop(others);
         self.inner.watchers.clear();
     }
 
@@ -343,28 +365,7 @@ impl Inner {
             return Err(Error::Freed { call });
         }
         let mut state = self.state.borrow_mut();
-        if flags.contains(EventFlags::SIGNAL) {
-            if flags.intersects(EventFlags::IO) {
-                return Err(Error::invalid(call, "an event waits for a signal or a descriptor"));
-            }
-            if !usize::try_from(fd).is_ok_and(|fd| (1..signal::SIGNALS).contains(&fd)) {
-                return Err(Error::invalid(call, format!("{fd} is no signal's number")));
-            }
-        } else if flags.intersects(EventFlags::IO) {
-            // On Windows the value that stands for none is the largest.
-            #[cfg(unix)]
-            let none = fd < 0;
-            #[cfg(windows)]
-            let none = fd == NO_FD;
-            if none {
-                return Err(Error::invalid(call, format!("{fd} is not a descriptor")));
-            }
-            if flags.contains(EventFlags::ET) && !state.backend.features().contains(Features::ET) {
-                let method = state.backend.name();
-                let what = format!("the method {method} has no edge-triggered events");
-                return Err(Error::Unsupported { call, what });
-            }
-        }
+        state.check(call, fd, flags)?;
         let id = state.insert(fd, flags, callback);
         Ok(Event::handle(self.weak(), id, true))
     }
@@ -395,6 +396,15 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.set_waker(None);
+        let (finalizers, _) = self.state.get_mut().clear();
+        run_finalizers(Weak::new(), finalizers);
+    }
+}
+
+fn run_finalizers(base: Weak<Inner>, finalizers: Vec<EventCallback>) {
+    let event = Event::handle(base, EventId::NONE, false);
+    for mut finalizer in finalizers {
+        finalizer(&event, EventFlags::FINALIZE);
     }
 }
 

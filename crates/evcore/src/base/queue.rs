@@ -21,8 +21,20 @@ impl Queue {
         self.head == NONE
     }
 
-    pub(super) fn first(&self) -> Option<u32> {
+    fn first(&self) -> Option<u32> {
         (self.head != NONE).then_some(self.head)
+    }
+
+    /// Takes the first one out.
+    pub(super) fn pop(&mut self, slots: &mut Slots) -> Option<u32> {
+        let index = self.first()?;
+        self.head = slots[index].next_queued;
+        if self.head == NONE {
+            self.tail = NONE;
+        } else {
+            slots[self.head].previous_queued = NONE;
+        }
+        Some(index)
     }
 
     pub(super) fn push(&mut self, slots: &mut Slots, index: u32) {

@@ -9,6 +9,9 @@ use crate::util::time::now_ns;
 
 use super::event::{Event, EventCallback, EventFlags, EventId};
 use super::handle::Post;
+use super::slot::NONE;
+use super::state::State;
+use super::timeout::nanoseconds;
 use super::{EventBase, Inner};
 
 bitflags::bitflags! {
@@ -248,52 +251,30 @@ impl Inner {
 
     /// Runs the callbacks of the most urgent priority that has active events; returns how many ran.
     fn run_active(self: &Rc<Self>) -> usize {
-        let Some(priority) = self.state.borrow().most_urgent() else { return 0 };
+        let Some(priority) = self.state.borrow_mut().begin_batch() else { return 0 };
         let limited = priority >= self.config.limit_from_priority;
         let most = if limited { self.config.max_dispatch_callbacks } else { usize::MAX };
         let interval = self.config.max_dispatch_interval.filter(|_| limited);
-        let end = interval.map(|interval| now_ns().saturating_add(interval.as_nanos() as u64));
-        {
-            let mut state = self.state.borrow_mut();
-            state.running_priority = priority;
-            state.cut_in = false;
-        }
+        let end = interval.map(|interval| now_ns().saturating_add(nanoseconds(interval)));
+        let mut batch = Batch {
+            inner: self,
+            event: Event::handle(self.weak(), EventId::NONE, false),
+            callback: None,
+        };
         let mut ran = 0;
-        loop {
-            let running = self.state.borrow_mut().take_active(priority, || self.now());
-            let Some(running) = running else { break };
-            if let Some(callback) = running.callback {
-                self.call(running.id, callback, running.fired, running.calls);
-            }
+        while let Some((fired, calls)) = batch.next(priority) {
+            batch.call(fired, calls);
             ran += 1;
             if self.control.break_asked.get()
                 || self.control.continue_asked.get()
                 || self.freed.get()
-                || self.state.borrow().cut_in
                 || ran >= most
                 || end.is_some_and(|end| now_ns() >= end)
             {
                 break;
             }
         }
-        self.state.borrow_mut().running_priority = usize::MAX;
         ran
-    }
-
-    fn call(self: &Rc<Self>, id: EventId, callback: EventCallback, fired: EventFlags, calls: u16) {
-        self.running.set(Some(id));
-        let mut guard = CallGuard { inner: self, id, callback: Some(callback) };
-        let event = Event::handle(self.weak(), id, false);
-        for call in 0..calls {
-            // A signal's callback runs as often as the signal came, unless it deletes its event.
-            let gone = call > 0 && event.pending(EventFlags::SIGNAL).is_empty();
-            if gone || self.control.break_asked.get() {
-                break;
-            }
-            if let Some(callback) = &mut guard.callback {
-                callback(&event, fired);
-            }
-        }
     }
 
     /// Whether the loop has to end at once.
@@ -333,23 +314,75 @@ impl Drop for RunningLoop<'_> {
     }
 }
 
-/// Puts a callback back in its slot when it has returned or panicked, unless its event is gone.
-struct CallGuard<'a> {
-    inner: &'a Inner,
-    id: EventId,
+/// The callbacks that run one after another. Each is taken out of its slot while it runs, so that
+/// nothing of the base is borrowed meanwhile, and put back in the same go as the next is taken: when
+/// it has returned, or when the batch ends, by its panic too.
+struct Batch<'a> {
+    inner: &'a Rc<Inner>,
+    /// The event whose callback runs or ran last; one handle serves them all.
+    event: Event,
     callback: Option<EventCallback>,
 }
 
-impl Drop for CallGuard<'_> {
-    fn drop(&mut self) {
-        self.inner.running.set(None);
-        {
-            let mut state = self.inner.state.borrow_mut();
-            if let Some(index) = state.slots.find(self.id) {
-                state.slots[index].callback = self.callback.take();
+impl Batch<'_> {
+    /// Takes the next callback to run: what its event is active for, and how often to call it.
+    #[inline]
+    fn next(&mut self, priority: usize) -> Option<(EventFlags, u16)> {
+        let mut state = self.inner.state.borrow_mut();
+        if let Some(orphan) = self.put_back(&mut state) {
+            // What it holds may run code of its own when dropped, on an unborrowed base.
+            drop(state);
+            drop(orphan);
+            state = self.inner.state.borrow_mut();
+        }
+        if state.cut_in {
+            return None;
+        }
+        let running = state.take_active(priority, || self.inner.now())?;
+        self.event.point_at(running.id);
+        self.callback = running.callback;
+        self.inner.running.set(running.id);
+        Some((running.fired, running.calls))
+    }
+
+    #[inline]
+    fn call(&mut self, fired: EventFlags, calls: u16) {
+        let Some(callback) = &mut self.callback else { return };
+        callback(&self.event, fired);
+        for _ in 1..calls {
+            // A signal's callback runs as often as the signal came, unless it deletes its event.
+            let deleted = self.inner.state.borrow().calling == NONE;
+            if deleted || self.inner.control.break_asked.get() {
+                break;
+            }
+            callback(&self.event, fired);
+        }
+    }
+
+    /// Gives the callback that ran back to its event. Returns it if the event is gone or has another.
+    #[inline]
+    fn put_back(&mut self, state: &mut State) -> Option<EventCallback> {
+        let callback = self.callback.take()?;
+        if let Some(index) = state.slots.find(self.event.id()) {
+            let slot = &mut state.slots[index];
+            if slot.callback.is_none() {
+                slot.callback = Some(callback);
+                return None;
             }
         }
-        // Of an event that is gone, the callback is dropped here, with nothing borrowed.
-        self.callback = None;
+        Some(callback)
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.inner.running.set(EventId::NONE);
+        let orphan = {
+            let mut state = self.inner.state.borrow_mut();
+            state.running_priority = usize::MAX;
+            state.calling = NONE;
+            self.put_back(&mut state)
+        };
+        drop(orphan);
     }
 }

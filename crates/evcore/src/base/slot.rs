@@ -21,6 +21,10 @@ bitflags::bitflags! {
         const ACTIVE = 8;
         /// It waits for the next turn, since it ran in this one already.
         const LATER = 16;
+        /// It is never to be used again but for its finalizer.
+        const FINALIZING = 32;
+        /// It is freed as soon as its finalizer has run: nobody owns it any more.
+        const ORPHAN = 64;
     }
 }
 
@@ -33,7 +37,8 @@ impl SlotState {
     pub(super) const BUSY: Self = Self::PENDING.union(Self::QUEUED);
 }
 
-/// One event. It fills one cache line.
+/// One event. It fills one cache line and shares none.
+#[repr(align(64))]
 pub(super) struct Slot {
     pub(super) callback: Option<EventCallback>,
     /// The timeout that a persistent event is given anew, in nanoseconds; 0 for none.
@@ -44,6 +49,8 @@ pub(super) struct Slot {
     pub(super) next_watched: u32,
     pub(super) previous_queued: u32,
     pub(super) next_queued: u32,
+    /// The common timeout's queue that its deadline is in, if any.
+    pub(super) common: Common,
     /// The turn in which it was made or ran last.
     pub(super) turn: u32,
     pub(super) flags: EventFlags,
@@ -53,6 +60,22 @@ pub(super) struct Slot {
     pub(super) calls: u16,
     pub(super) priority: u8,
     pub(super) state: SlotState,
+}
+
+/// A place in a queue of those that share a timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Common {
+    /// [`Common::NOWHERE`] or the number of the queue, with [`Common::OWNER`] for the slot that
+    /// stands for the queue in the timer heap.
+    pub(super) queue: u32,
+    /// The entry's number, counted from the queue's beginning and never reset.
+    pub(super) number: u32,
+}
+
+impl Common {
+    pub(super) const NOWHERE: u32 = u32::MAX;
+    pub(super) const OWNER: u32 = 1 << 31;
+    const NONE: Self = Self { queue: Self::NOWHERE, number: 0 };
 }
 
 impl Slot {
@@ -85,14 +108,13 @@ pub(super) struct Count {
 }
 
 impl Count {
-    pub(super) fn change(&mut self, before: bool, after: bool) {
-        match (before, after) {
-            (false, true) => {
-                self.now += 1;
-                self.most = self.most.max(self.now);
-            }
-            (true, false) => self.now -= 1,
-            _ => {}
+    #[inline]
+    fn step(&mut self, up: bool) {
+        if up {
+            self.now += 1;
+            self.most = self.most.max(self.now);
+        } else {
+            self.now -= 1;
         }
     }
 }
@@ -106,31 +128,7 @@ impl Slots {
         turn: u32,
         callback: EventCallback,
     ) -> EventId {
-        let index = match self.free {
-            Some(index) => {
-                let next = self.slots[index as usize].next_watched;
-                self.free = (next != NONE).then_some(next);
-                index
-            }
-            None => {
-                self.slots.push(Slot {
-                    callback: None,
-                    interval: 0,
-                    generation: 1,
-                    fd,
-                    next_watched: NONE,
-                    previous_queued: NONE,
-                    next_queued: NONE,
-                    turn,
-                    flags,
-                    fired: EventFlags::empty(),
-                    calls: 0,
-                    priority,
-                    state: SlotState::empty(),
-                });
-                self.slots.len() as u32 - 1
-            }
-        };
+        let index = self.claim();
         let slot = &mut self.slots[index as usize];
         slot.callback = Some(callback);
         slot.interval = 0;
@@ -143,6 +141,32 @@ impl Slots {
         slot.next_watched = NONE;
         slot.state = SlotState::USED;
         EventId::new(index, slot.generation)
+    }
+
+    /// A slot that no event has, and none will unless it is made one.
+    pub(super) fn claim(&mut self) -> u32 {
+        if let Some(index) = self.free {
+            let next = self.slots[index as usize].next_watched;
+            self.free = (next != NONE).then_some(next);
+            return index;
+        }
+        self.slots.push(Slot {
+            callback: None,
+            interval: 0,
+            generation: 1,
+            fd: super::NO_FD,
+            next_watched: NONE,
+            previous_queued: NONE,
+            next_queued: NONE,
+            common: Common::NONE,
+            turn: 0,
+            flags: EventFlags::empty(),
+            fired: EventFlags::empty(),
+            calls: 0,
+            priority: 0,
+            state: SlotState::empty(),
+        });
+        self.slots.len() as u32 - 1
     }
 
     /// Frees a slot that is in no list any more. The callback is handed back, since dropping it may
@@ -160,27 +184,46 @@ impl Slots {
 
     /// The slot number of a live event.
     pub(super) fn find(&self, id: EventId) -> Option<u32> {
+        // A slot that is not used has a generation that nobody was given yet.
         let slot = self.slots.get(id.index() as usize)?;
-        (slot.generation == id.generation() && slot.state.contains(SlotState::USED))
-            .then(|| id.index())
+        (slot.generation == id.generation()).then(|| id.index())
     }
 
     pub(super) fn id(&self, index: u32) -> EventId {
         EventId::new(index, self.slots[index as usize].generation)
     }
 
-    /// Sets and clears bits of an event's state and keeps the counts true.
-    pub(super) fn change(&mut self, index: u32, set: SlotState, clear: SlotState) {
+    /// Sets and clears bits of what an event waits for and keeps the counts true.
+    #[inline]
+    pub(super) fn set_pending(&mut self, index: u32, set: SlotState, clear: SlotState) {
         let slot = &mut self.slots[index as usize];
         let before = slot.state;
-        let after = (before - clear) | set;
-        slot.state = after;
-        let was_or_is = |states| (before.intersects(states), after.intersects(states));
-        let (pended, pends) = was_or_is(SlotState::PENDING);
-        let (queued, queues) = was_or_is(SlotState::QUEUED);
-        self.added.change(pended, pends);
-        self.active.change(queued, queues);
-        self.busy = self.busy + usize::from(pends || queues) - usize::from(pended || queued);
+        slot.state = (before - clear) | set;
+        let pends = slot.state.intersects(SlotState::PENDING);
+        if before.intersects(SlotState::PENDING) == pends {
+            return;
+        }
+        let alone = !before.intersects(SlotState::QUEUED);
+        self.added.step(pends);
+        if alone {
+            self.busy = if pends { self.busy + 1 } else { self.busy - 1 };
+        }
+    }
+
+    /// Says that an event has entered a queue (`bit`: which kind) or left it (no bit).
+    #[inline]
+    pub(super) fn set_queued(&mut self, index: u32, bit: SlotState) {
+        let slot = &mut self.slots[index as usize];
+        let before = slot.state;
+        slot.state = (before - SlotState::QUEUED) | bit;
+        if before.intersects(SlotState::QUEUED) != bit.is_empty() {
+            return;
+        }
+        let alone = !before.intersects(SlotState::PENDING);
+        self.active.step(!bit.is_empty());
+        if alone {
+            self.busy = if bit.is_empty() { self.busy - 1 } else { self.busy + 1 };
+        }
     }
 
     pub(super) fn indices(&self) -> impl Iterator<Item = u32> + '_ {
@@ -208,6 +251,6 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_slot_fills_one_cache_line() {
-        assert!(std::mem::size_of::<super::Slot>() <= 64);
+        assert_eq!(std::mem::size_of::<super::Slot>(), 64);
     }
 }

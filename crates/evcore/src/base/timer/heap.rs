@@ -1,11 +1,14 @@
 //! An indexed 4-ary heap with its keys inline.
 //!
-//! Four children share a cache line and a compare never leaves the heap's own memory, unlike a
-//! binary heap of pointers. The position of each timer is kept beside the heap, in four bytes a
-//! slot, so that any timer can be moved or removed without a search.
+//! Four siblings fill one cache line, aligned to it, and are compared without branches; unlike in
+//! a binary heap of pointers, a compare never leaves the heap's own memory. The position of each
+//! timer is kept beside the heap, in four bytes a slot, so that any timer can be moved or removed
+//! without a search.
 
 const ABSENT: u32 = u32::MAX;
 const ARITY: usize = 4;
+/// The position of the first entry. From here on, each entry's children are one group.
+const ROOT: usize = ARITY - 1;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -16,84 +19,111 @@ struct Entry {
 }
 
 impl Entry {
+    /// What the places after the last entry hold: no compare finds it the earliest, since real
+    /// deadlines end before this one.
+    const VACANT: Self = Self { deadline: u64::MAX, sequence: 0, slot: ABSENT };
+
+    #[inline]
     fn before(&self, other: &Self) -> bool {
         // The difference is taken first, so that the order survives the counter's wrapping round.
-        self.deadline < other.deadline
-            || (self.deadline == other.deadline
-                && (self.sequence.wrapping_sub(other.sequence) as i32) < 0)
+        (self.deadline < other.deadline)
+            | (self.deadline == other.deadline)
+                & ((self.sequence.wrapping_sub(other.sequence) as i32) < 0)
+    }
+}
+
+/// Four siblings.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Group([Entry; ARITY]);
+
+impl Group {
+    /// Which of the four is the earliest.
+    #[inline]
+    fn earliest(&self) -> usize {
+        let of = |a: usize, b: usize| if self.0[b].before(&self.0[a]) { b } else { a };
+        of(of(0, 1), of(2, 3))
     }
 }
 
 /// Deadlines in nanoseconds, one at most for each slot number.
-#[derive(Debug, Default)]
-pub(crate) struct TimerHeap {
-    entries: Vec<Entry>,
+#[derive(Debug)]
+pub(super) struct TimerHeap {
+    groups: Vec<Group>,
+    /// The position after the last entry.
+    end: usize,
     positions: Vec<u32>,
     sequence: u32,
 }
 
+impl Default for TimerHeap {
+    fn default() -> Self {
+        Self { groups: Vec::new(), end: ROOT, positions: Vec::new(), sequence: 0 }
+    }
+}
+
 impl TimerHeap {
     /// The earliest deadline.
-    pub(crate) fn next_deadline(&self) -> Option<u64> {
-        self.entries.first().map(|entry| entry.deadline)
+    pub(super) fn next_deadline(&self) -> Option<u64> {
+        (self.end > ROOT).then(|| self.at(ROOT).deadline)
+    }
+
+    /// The earliest deadline but the very first.
+    pub(super) fn second_deadline(&self) -> u64 {
+        self.earliest_child(ROOT).map_or(u64::MAX, |(_, entry)| entry.deadline)
     }
 
     /// The deadline of `slot`, if it has one.
-    pub(crate) fn deadline(&self, slot: u32) -> Option<u64> {
-        self.position(slot).map(|position| self.entries[position].deadline)
+    pub(super) fn deadline(&self, slot: u32) -> Option<u64> {
+        self.position(slot).map(|position| self.at(position).deadline)
     }
 
     /// Gives `slot` a deadline, in place of the one that it may have.
-    pub(crate) fn set(&mut self, slot: u32, deadline: u64) {
+    pub(super) fn set(&mut self, slot: u32, deadline: u64) {
         self.sequence = self.sequence.wrapping_add(1);
+        let deadline = deadline.min(u64::MAX - 1);
         let entry = Entry { deadline, sequence: self.sequence, slot };
         if let Some(position) = self.position(slot) {
-            let later = self.entries[position].before(&entry);
-            self.entries[position] = entry;
-            if later {
-                self.sift_down(position);
+            if self.at(position).before(&entry) {
+                self.sift_down(position, entry);
             } else {
-                self.sift_up(position);
+                self.sift_up(position, entry);
             }
             return;
         }
         if self.positions.len() <= slot as usize {
             self.positions.resize(slot as usize + 1, ABSENT);
         }
-        let position = self.entries.len();
-        self.entries.push(entry);
-        self.positions[slot as usize] = position as u32;
-        self.sift_up(position);
+        let position = self.end;
+        if position / ARITY >= self.groups.len() {
+            self.groups.resize(position / ARITY + 1, Group([Entry::VACANT; ARITY]));
+        }
+        self.end += 1;
+        self.sift_up(position, entry);
     }
 
     /// Takes the deadline of `slot` away and says whether it had one.
-    pub(crate) fn remove(&mut self, slot: u32) -> bool {
+    pub(super) fn remove(&mut self, slot: u32) -> bool {
         let Some(position) = self.position(slot) else { return false };
         self.positions[slot as usize] = ABSENT;
-        let last = self.entries.len() - 1;
-        if position == last {
-            self.entries.pop();
+        self.end -= 1;
+        let last = *self.at(self.end);
+        *self.at_mut(self.end) = Entry::VACANT;
+        if position == self.end {
             return true;
         }
-        let removed = self.entries.swap_remove(position);
-        let moved = self.entries[position];
-        self.positions[moved.slot as usize] = position as u32;
-        if moved.before(&removed) {
-            self.sift_up(position);
-        } else {
-            self.sift_down(position);
-        }
+        let hole = self.sink(position);
+        self.sift_up(hole, last);
         true
     }
 
-    /// Takes out the earliest slot whose deadline is not after `now`, with that deadline.
-    pub(crate) fn pop_due(&mut self, now: u64) -> Option<(u32, u64)> {
-        let &Entry { deadline, slot, .. } = self.entries.first()?;
-        if deadline > now {
+    /// The earliest slot with its deadline, if that is not after `now`.
+    pub(super) fn peek_due(&self, now: u64) -> Option<(u32, u64)> {
+        if self.end == ROOT {
             return None;
         }
-        self.remove(slot);
-        Some((slot, deadline))
+        let first = self.at(ROOT);
+        (first.deadline <= now).then_some((first.slot, first.deadline))
     }
 
     fn position(&self, slot: u32) -> Option<usize> {
@@ -103,46 +133,68 @@ impl TimerHeap {
         }
     }
 
+    fn at(&self, position: usize) -> &Entry {
+        &self.groups[position / ARITY].0[position % ARITY]
+    }
+
+    fn at_mut(&mut self, position: usize) -> &mut Entry {
+        &mut self.groups[position / ARITY].0[position % ARITY]
+    }
+
+    #[inline]
     fn place(&mut self, position: usize, entry: Entry) {
-        self.entries[position] = entry;
+        *self.at_mut(position) = entry;
         self.positions[entry.slot as usize] = position as u32;
     }
 
-    fn sift_up(&mut self, mut position: usize) {
-        let entry = self.entries[position];
-        while position > 0 {
-            let parent = (position - 1) / ARITY;
-            if !entry.before(&self.entries[parent]) {
+    fn sift_up(&mut self, mut position: usize, entry: Entry) {
+        while position > ROOT {
+            let parent = parent(position);
+            let above = *self.at(parent);
+            if !entry.before(&above) {
                 break;
             }
-            self.place(position, self.entries[parent]);
+            self.place(position, above);
             position = parent;
         }
         self.place(position, entry);
     }
 
-    fn sift_down(&mut self, mut position: usize) {
-        let entry = self.entries[position];
-        loop {
-            let first = position * ARITY + 1;
-            if first >= self.entries.len() {
+    fn sift_down(&mut self, mut position: usize, entry: Entry) {
+        while let Some((child, below)) = self.earliest_child(position) {
+            if !below.before(&entry) {
                 break;
             }
-            let end = (first + ARITY).min(self.entries.len());
-            let mut least = first;
-            for child in first + 1..end {
-                if self.entries[child].before(&self.entries[least]) {
-                    least = child;
-                }
-            }
-            if !self.entries[least].before(&entry) {
-                break;
-            }
-            self.place(position, self.entries[least]);
-            position = least;
+            self.place(position, below);
+            position = child;
         }
         self.place(position, entry);
     }
+
+    /// Moves a hole down to where it has no children. What fills it then comes from the heap's end
+    /// and belongs near there, so that no compare with it is needed on the way.
+    fn sink(&mut self, mut hole: usize) -> usize {
+        while let Some((child, below)) = self.earliest_child(hole) {
+            self.place(hole, below);
+            hole = child;
+        }
+        hole
+    }
+
+    #[inline]
+    fn earliest_child(&self, position: usize) -> Option<(usize, Entry)> {
+        let group = position - ROOT + 1;
+        if group * ARITY >= self.end {
+            return None;
+        }
+        let siblings = &self.groups[group];
+        let lane = siblings.earliest();
+        Some((group * ARITY + lane, siblings.0[lane]))
+    }
+}
+
+fn parent(position: usize) -> usize {
+    position / ARITY - 1 + ROOT
 }
 
 #[cfg(test)]
@@ -151,6 +203,12 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
+    fn pop_due(heap: &mut TimerHeap, now: u64) -> Option<(u32, u64)> {
+        let (slot, deadline) = heap.peek_due(now)?;
+        assert!(heap.remove(slot));
+        Some((slot, deadline))
+    }
+
     #[test]
     fn equal_deadlines_come_out_in_the_order_of_their_addition() {
         let mut heap = TimerHeap::default();
@@ -158,7 +216,7 @@ mod tests {
             heap.set(slot, 7);
         }
         let order: Vec<u32> =
-            std::iter::from_fn(|| heap.pop_due(7).map(|(slot, _)| slot)).collect();
+            std::iter::from_fn(|| pop_due(&mut heap, 7).map(|(slot, _)| slot)).collect();
         assert_eq!(order, [4, 1, 3, 0, 2]);
     }
 
@@ -195,7 +253,7 @@ mod tests {
                             model.remove(&key);
                             held.remove(&slot);
                         }
-                        prop_assert_eq!(heap.pop_due(time), expected.map(|(key, slot)| (slot, key.0)));
+                        prop_assert_eq!(pop_due(&mut heap, time), expected.map(|(key, slot)| (slot, key.0)));
                     }
                 }
                 prop_assert_eq!(heap.next_deadline(), model.keys().next().map(|key| key.0));
