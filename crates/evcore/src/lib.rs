@@ -21,8 +21,13 @@ pub mod bufferevent;
 pub mod error;
 #[cfg(feature = "listener")]
 pub mod listener;
+pub mod log;
+#[cfg(feature = "buffer")]
+pub mod mem;
+mod shutdown;
 mod sys;
 pub mod util;
+mod version;
 
 pub use base::{BaseHandle, Event, EventBase, EventConfig, EventFlags, LoopExit, LoopFlags};
 #[cfg(feature = "buffer")]
@@ -32,3 +37,5 @@ pub use bufferevent::BufferEvent;
 pub use error::{Error, Result};
 #[cfg(feature = "listener")]
 pub use listener::ConnListener;
+pub use shutdown::global_shutdown;
+pub use version::{version, version_number, VERSION, VERSION_NUMBER};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::backend::Features;
+use crate::backend::{self, Backend, Features};
 use crate::error::{Error, Result};
+use crate::log::{self, Severity};
 
 /// The most priorities that a base can have (`EVENT_MAX_PRIORITIES`).
 pub const MAX_PRIORITIES: usize = 256;
@@ -28,6 +29,7 @@ pub struct EventConfig {
     pub(super) epoll_changelist: bool,
     pub(super) no_cache_time: bool,
     pub(super) precise_timer: bool,
+    pub(super) debug_mode: bool,
     pub(super) max_dispatch_interval: Option<Duration>,
     pub(super) max_dispatch_callbacks: usize,
     pub(super) limit_from_priority: usize,
@@ -44,6 +46,7 @@ impl Default for EventConfig {
             epoll_changelist: false,
             no_cache_time: false,
             precise_timer: false,
+            debug_mode: false,
             max_dispatch_interval: None,
             max_dispatch_callbacks: usize::MAX,
             limit_from_priority: 0,
@@ -114,6 +117,18 @@ impl EventConfig {
         self
     }
 
+    /// Looks for misuse that is not found otherwise (`event_enable_debug_mode`): a descriptor that
+    /// is closed while an event waits for it, found when the event is next added or deleted. This
+    /// and calls on freed events, which err in any case, are then [logged](crate::log) and reported
+    /// to the [fatal callback](crate::log::set_fatal_callback). Costs a system call for each `add`
+    /// and `del`.
+    #[doc(alias = "event_enable_debug_mode")]
+    #[doc(alias = "event_debug_unassign")]
+    pub fn debug_mode(&mut self, debug: bool) -> &mut Self {
+        self.debug_mode = debug;
+        self
+    }
+
     /// Looks for more urgent events after this time or this many callbacks, once events of
     /// `min_priority` or less urgent ones run (`event_config_set_max_dispatch_interval`).
     #[doc(alias = "event_config_set_max_dispatch_interval")]
@@ -145,4 +160,38 @@ pub(super) fn check_priorities(call: &'static str, priorities: usize) -> Result<
         call,
         format!("{priorities} priorities asked for; 1 to {MAX_PRIORITIES} go"),
     ))
+}
+
+/// Opens the most preferred method that meets `config` and works here.
+pub(super) fn open_backend(call: &'static str, config: &EventConfig) -> Result<Box<dyn Backend>> {
+    let is_set = |variable: &str| !config.ignore_env && std::env::var_os(variable).is_some();
+    let forbidden = |name: &str| {
+        config.avoid.iter().any(|avoided| avoided == name)
+            || config.method.as_deref().is_some_and(|wanted| wanted != name)
+            || is_set(&format!("EVENT_NO{}", name.to_uppercase()))
+    };
+    let changelist = config.epoll_changelist || is_set("EVENT_EPOLL_USE_CHANGELIST");
+    let options = backend::Options { changelist };
+    let mut failure = None;
+    for &name in backend::supported_methods() {
+        let able = backend::features_of(name).is_some_and(|able| able.contains(config.require));
+        if forbidden(name) || !able {
+            continue;
+        }
+        match backend::open_with(name, options) {
+            Some(Ok(backend)) => {
+                if is_set("EVENT_SHOW_METHOD") {
+                    log::log(Severity::Message, &format!("evcore uses the method {name}"));
+                }
+                return Ok(backend);
+            }
+            Some(Err(source)) => failure = failure.or(Some(Error::os(call, source))),
+            None => {}
+        }
+    }
+    Err(failure.unwrap_or_else(|| {
+        let known = backend::supported_methods().join(", ");
+        let what = format!("no method meets the configuration; this build has {known}");
+        Error::Unsupported { call, what }
+    }))
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::backend::RawFd;
 use crate::error::{Error, Result};
+use crate::log;
 
+use super::debug::descriptor_changed;
 use super::slot::SlotState;
 use super::state::{State, Timeout};
 use super::timeout::nanoseconds;
@@ -97,6 +99,8 @@ pub struct Event {
 }
 
 impl Event {
+    const INITIALIZED: &'static str = "Event::initialized";
+
     /// Makes an event that waits for a descriptor (`event_new`), with [`EventFlags::READ`],
     /// [`WRITE`](EventFlags::WRITE) or [`CLOSED`](EventFlags::CLOSED); or for a signal whose number
     /// is in `fd`, with [`EventFlags::SIGNAL`]; or, with [`NO_FD`] and none of these, for a timeout
@@ -196,9 +200,18 @@ impl Event {
         call: &'static str,
         timeout: impl FnOnce(&Inner, &State) -> Result<Option<Timeout>>,
     ) -> Result<()> {
+        log::debug(|| format!("{call}: event {}", self.id.index()));
         let inner = self.live(call)?;
         let mut state = inner.state.borrow_mut();
-        let index = state.slots.find(self.id).ok_or(Error::Freed { call })?;
+        let Some(index) = state.slots.find(self.id) else {
+            drop(state);
+            return Err(self.freed(&inner, call));
+        };
+        let fd = state.slots[index].fd;
+        if state.identities.changed(index, fd) {
+            drop(state);
+            return Err(report(descriptor_changed(call, self.id, fd)));
+        }
         if state.slots[index].state.contains(SlotState::FINALIZING) {
             return Err(Error::invalid(call, "the event is finalized; assign it anew first"));
         }
@@ -265,14 +278,23 @@ impl Event {
     /// (`event_del_block`, `event_del_noblock`).
     ///
     /// # Errors
-    /// [`Error::Os`] when the descriptor could not be unwatched (it is off the loop all the same),
+    /// [`Error::Os`] when the descriptor could not be unwatched, [`Error::InvalidArgument`] when
+    /// debug mode finds that it was closed before (it is off the loop all the same in both cases),
     /// [`Error::Freed`].
     #[doc(alias = "event_del")]
     #[doc(alias = "event_del_block")]
     #[doc(alias = "event_del_noblock")]
     pub fn del(&self) -> Result<()> {
-        self.with("Event::del", |state, index| state.del(index))?
-            .map_err(|source| Error::os("Event::del", source))
+        const CALL: &str = "Event::del";
+        log::debug(|| format!("{CALL}: event {}", self.id.index()));
+        let (changed, outcome) = self.with(CALL, |state, index| {
+            let fd = state.slots[index].fd;
+            (state.identities.changed(index, fd).then_some(fd), state.del(index))
+        })?;
+        if let Some(fd) = changed {
+            return Err(report(descriptor_changed(CALL, self.id, fd)));
+        }
+        outcome.map_err(|source| Error::os(CALL, source))
     }
 
     /// Takes the timeout away and leaves the rest pending (`event_remove_timer`).
@@ -340,7 +362,7 @@ impl Event {
     /// Whether the event lives: it was not freed and neither was its base (`event_initialized`).
     #[doc(alias = "event_initialized")]
     pub fn initialized(&self) -> bool {
-        self.with("Event::initialized", |_, _| ()).is_ok()
+        self.with(Self::INITIALIZED, |_, _| ()).is_ok()
     }
 
     /// Gives the event a priority; 0 is the most urgent, half of the number of priorities the
@@ -426,9 +448,31 @@ impl Event {
     ) -> Result<R> {
         let inner = self.live(call)?;
         let mut state = inner.state.borrow_mut();
-        let index = state.slots.find(self.id).ok_or(Error::Freed { call })?;
-        Ok(run(&mut state, index))
+        match state.slots.find(self.id) {
+            Some(index) => Ok(run(&mut state, index)),
+            None => {
+                drop(state);
+                Err(self.freed(&inner, call))
+            }
+        }
     }
+
+    #[cold]
+    fn freed(&self, inner: &Inner, call: &'static str) -> Error {
+        let error = Error::Freed { call };
+        // To ask whether an event lives is no misuse.
+        if inner.config.debug_mode && call != Self::INITIALIZED {
+            return report(error);
+        }
+        error
+    }
+}
+
+/// Tells the log and the fatal callback of misuse; the call errs all the same.
+#[cold]
+fn report(error: Error) -> Error {
+    log::fatal(&error.to_string());
+    error
 }
 
 impl Drop for Event {

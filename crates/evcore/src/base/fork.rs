@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 
-use super::{open_backend, EventBase};
+use super::config::open_backend;
+use super::EventBase;
 
 impl EventBase {
     /// Gives the base a backend of its own after a `fork` (`event_reinit`), to be called in the

@@ -11,6 +11,9 @@ use super::EventBase;
 
 /// A handle on a base for other threads: libevent's locks, as messages.
 ///
+/// What libevent's own locks need is met by the language: a base cannot leave its thread, a handle
+/// can, and the compiler checks both, so that there is no lock to choose, set up or debug.
+///
 /// However many calls are made between two turns of the loop, they cost one system call together.
 ///
 /// ```
@@ -24,6 +27,13 @@ use super::EventBase;
 /// worker.join().unwrap()?;
 /// # Ok::<(), evcore::Error>(())
 /// ```
+#[doc(alias = "evthread_use_pthreads")]
+#[doc(alias = "evthread_use_windows_threads")]
+#[doc(alias = "evthread_make_base_notifiable")]
+#[doc(alias = "evthread_set_lock_callbacks")]
+#[doc(alias = "evthread_set_condition_callbacks")]
+#[doc(alias = "evthread_set_id_callback")]
+#[doc(alias = "evthread_enable_lock_debugging")]
 #[derive(Clone)]
 pub struct BaseHandle {
     shared: Arc<Shared>,

@@ -13,6 +13,7 @@
 mod clock;
 pub mod compat;
 mod config;
+mod debug;
 mod event;
 mod finalize;
 mod fork;
@@ -45,6 +46,7 @@ pub use watch::Watcher;
 use crate::backend::{self, Backend, Features, RawFd, Ready};
 use crate::error::{Error, Result};
 use clock::Clock;
+use config::open_backend;
 use event::EventCallback;
 use handle::Shared;
 use run::Control;
@@ -406,38 +408,4 @@ fn run_finalizers(base: Weak<Inner>, finalizers: Vec<EventCallback>) {
     for mut finalizer in finalizers {
         finalizer(&event, EventFlags::FINALIZE);
     }
-}
-
-/// Opens the most preferred method that meets `config` and works here.
-fn open_backend(call: &'static str, config: &EventConfig) -> Result<Box<dyn Backend>> {
-    let is_set = |variable: &str| !config.ignore_env && std::env::var_os(variable).is_some();
-    let forbidden = |name: &str| {
-        config.avoid.iter().any(|avoided| avoided == name)
-            || config.method.as_deref().is_some_and(|wanted| wanted != name)
-            || is_set(&format!("EVENT_NO{}", name.to_uppercase()))
-    };
-    let changelist = config.epoll_changelist || is_set("EVENT_EPOLL_USE_CHANGELIST");
-    let options = backend::Options { changelist };
-    let mut failure = None;
-    for &name in backend::supported_methods() {
-        let able = backend::features_of(name).is_some_and(|able| able.contains(config.require));
-        if forbidden(name) || !able {
-            continue;
-        }
-        match backend::open_with(name, options) {
-            Some(Ok(backend)) => {
-                if is_set("EVENT_SHOW_METHOD") {
-                    eprintln!("[msg] evcore uses the method {name}");
-                }
-                return Ok(backend);
-            }
-            Some(Err(source)) => failure = failure.or(Some(Error::os(call, source))),
-            None => {}
-        }
-    }
-    Err(failure.unwrap_or_else(|| {
-        let known = backend::supported_methods().join(", ");
-        let what = format!("no method meets the configuration; this build has {known}");
-        Error::Unsupported { call, what }
-    }))
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::log;
 use crate::util::time::now_ns;
 
 use super::event::{Event, EventCallback, EventFlags, EventId};
@@ -347,6 +348,7 @@ impl Batch<'_> {
 
     #[inline]
     fn call(&mut self, fired: EventFlags, calls: u16) {
+        log::debug(|| format!("event {} runs for {fired:?}", self.event.id().index()));
         let Some(callback) = &mut self.callback else { return };
         callback(&self.event, fired);
         for _ in 1..calls {

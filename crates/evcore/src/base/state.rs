@@ -8,6 +8,7 @@ use crate::backend::{Backend, Features, Interest, RawFd, Ready, Wake};
 use crate::error::{Error, Result};
 
 use super::config::EventConfig;
+use super::debug::Identities;
 use super::event::{EventCallback, EventFlags, EventId};
 use super::iomap::{self, IoMap};
 use super::queue::Queue;
@@ -41,6 +42,7 @@ pub(super) struct State {
     pub(super) signals: SignalMap,
     pub(super) timers: Timers,
     io: IoMap,
+    pub(super) identities: Identities,
     /// Signals that came and how often; kept for its memory.
     came: Vec<(i32, u16)>,
     /// Active events, one queue a priority; 0 is the most urgent.
@@ -64,6 +66,7 @@ impl State {
             signals: SignalMap::new(),
             timers: Timers::default(),
             io: IoMap::default(),
+            identities: Identities::new(config),
             came: Vec::new(),
             queues: vec![Queue::default(); config.priorities],
             later: Queue::default(),
@@ -113,6 +116,7 @@ impl State {
         if !state.contains(SlotState::WATCHED) {
             if flags.intersects(EventFlags::IO) {
                 self.io.add(&mut *self.backend, &mut self.slots, index)?;
+                self.identities.note(index, self.slots[index].fd, flags);
                 self.slots.set_pending(index, SlotState::WATCHED, SlotState::empty());
             } else if flags.contains(EventFlags::SIGNAL) {
                 let (backend, signum) = (&self.backend, self.slots[index].signum());
@@ -147,6 +151,7 @@ impl State {
             return Ok(());
         }
         self.slots.set_pending(index, SlotState::empty(), SlotState::WATCHED);
+        self.identities.forget(index);
         if self.slots[index].flags.contains(EventFlags::SIGNAL) {
             let signum = self.slots[index].signum();
             self.signals.remove(&mut self.slots, index, signum);

@@ -13,6 +13,8 @@ use std::cell::Cell;
 use std::mem::{align_of, size_of};
 use std::ptr::{self, NonNull};
 
+use crate::mem;
+
 /// How many bytes the blocks of each size class hold.
 const CLASS_SIZES: [usize; 5] = [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18];
 
@@ -236,15 +238,22 @@ fn allocate(capacity: usize, zeroed: bool) -> Option<NonNull<Header>> {
         return None;
     }
     let layout = layout(capacity)?;
+    if !mem::charge(layout.size()) {
+        return None;
+    }
     // SAFETY: the layout has the header's size at least, so it is not zero.
     let memory = unsafe {
-        if zeroed {
-            alloc_zeroed(layout)
-        } else {
-            alloc(layout)
+        match (mem::allocator(), zeroed) {
+            (None, true) => alloc_zeroed(layout),
+            (None, false) => alloc(layout),
+            (Some(allocator), true) => allocator.alloc_zeroed(layout),
+            (Some(allocator), false) => allocator.alloc(layout),
         }
     };
-    let header = NonNull::new(memory.cast::<Header>())?;
+    let Some(header) = NonNull::new(memory.cast::<Header>()) else {
+        mem::refuse(layout.size());
+        return None;
+    };
     // SAFETY: the memory is new, big enough and aligned for a header.
     unsafe { header.write(Header { capacity, next: Cell::new(None) }) };
     Some(header)
@@ -256,9 +265,23 @@ fn free(header: NonNull<Header>) {
     // SAFETY: whoever calls this owned the block and forgets it now.
     let capacity = unsafe { header.as_ref() }.capacity;
     if let Some(layout) = layout(capacity) {
-        // SAFETY: this is the layout that `allocate` made the block with.
-        unsafe { dealloc(header.as_ptr().cast(), layout) };
+        let memory = header.as_ptr().cast();
+        // SAFETY: this is the layout that `allocate` made the block with, by the allocator that
+        // there is once and for all.
+        unsafe {
+            match mem::allocator() {
+                None => dealloc(memory, layout),
+                Some(allocator) => allocator.dealloc(memory, layout),
+            }
+        }
+        mem::release(layout.size());
     }
+}
+
+/// Gives this thread's idle blocks back to the allocator.
+pub(crate) fn trim_pool() {
+    // A thread that is ending has no pool any more.
+    let _ = POOL.try_with(Pool::clear);
 }
 
 /// A thread's idle blocks: a stack for each size class.
@@ -289,6 +312,14 @@ impl Pool {
         Some(header)
     }
 
+    fn clear(&self) {
+        for class in 0..CLASS_SIZES.len() {
+            while let Some(header) = self.take(class) {
+                free(header);
+            }
+        }
+    }
+
     /// Takes a block over; `false` if the pool holds enough of its class already.
     #[inline]
     fn give(&self, class: usize, header: NonNull<Header>) -> bool {
@@ -305,11 +336,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        for class in 0..CLASS_SIZES.len() {
-            while let Some(header) = self.take(class) {
-                free(header);
-            }
-        }
+        self.clear();
     }
 }
 

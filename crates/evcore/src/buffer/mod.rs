@@ -58,6 +58,7 @@ mod transfer;
 
 use std::fmt;
 
+pub(crate) use self::block::trim_pool;
 use self::callbacks::Callbacks;
 pub use self::callbacks::{BufferChange, CallbackId};
 use self::chain::Chain;
