@@ -30,6 +30,7 @@ pub struct EventConfig {
     pub(super) no_cache_time: bool,
     pub(super) precise_timer: bool,
     pub(super) debug_mode: bool,
+    pub(super) metrics: bool,
     pub(super) max_dispatch_interval: Option<Duration>,
     pub(super) max_dispatch_callbacks: usize,
     pub(super) limit_from_priority: usize,
@@ -47,6 +48,7 @@ impl Default for EventConfig {
             no_cache_time: false,
             precise_timer: false,
             debug_mode: false,
+            metrics: false,
             max_dispatch_interval: None,
             max_dispatch_callbacks: usize::MAX,
             limit_from_priority: 0,
@@ -126,6 +128,14 @@ impl EventConfig {
     #[doc(alias = "event_debug_unassign")]
     pub fn debug_mode(&mut self, debug: bool) -> &mut Self {
         self.debug_mode = debug;
+        self
+    }
+
+    /// Measures how long callbacks and waits take and how late timers are, for
+    /// [`EventBase::metrics`], at the price of reading the clock once a callback. All else is
+    /// counted in any case.
+    pub fn metrics(&mut self, metrics: bool) -> &mut Self {
+        self.metrics = metrics;
         self
     }
 

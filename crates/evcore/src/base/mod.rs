@@ -20,6 +20,8 @@ mod fork;
 mod handle;
 mod inspect;
 mod iomap;
+mod metrics;
+mod no_backend;
 mod queue;
 mod run;
 mod signal;
@@ -38,6 +40,7 @@ pub use config::{EventConfig, MAX_PRIORITIES};
 pub use event::{Event, EventFlags, EventId, NO_FD};
 pub use handle::BaseHandle;
 pub use inspect::{CountKinds, LoopHold};
+pub use metrics::{Histogram, Metrics, SlowCallback};
 pub use run::{LoopExit, LoopFlags};
 pub use signal::{SignalSink, SignalSource};
 pub use timeout::CommonTimeout;
@@ -49,6 +52,7 @@ use clock::Clock;
 use config::open_backend;
 use event::EventCallback;
 use handle::Shared;
+use metrics::SlowHook;
 use run::Control;
 use slot::Count;
 use state::State;
@@ -94,6 +98,9 @@ pub(crate) struct Inner {
     /// The event whose callback runs.
     running: Cell<EventId>,
     clock: Clock,
+    /// How many nanoseconds a callback may take before the hook hears of it.
+    slow_limit: Cell<u64>,
+    slow_hook: RefCell<Option<SlowHook>>,
     /// What the last wait found; kept for its memory.
     ready: RefCell<Vec<Ready>>,
     /// The turn's time in nanoseconds; 0 until somebody asks.
@@ -152,6 +159,8 @@ impl EventBase {
             virtuals: Cell::default(),
             running: Cell::new(EventId::NONE),
             clock: Clock::new(config.precise_timer),
+            slow_limit: Cell::new(u64::MAX),
+            slow_hook: RefCell::default(),
             ready: RefCell::default(),
             now: Cell::new(0),
             wall: Cell::new(None),
@@ -331,6 +340,7 @@ impl EventBase {
         }
         drop(others);
         self.inner.watchers.clear();
+        drop(self.inner.slow_hook.take());
     }
 
     /// Whether [`free`](EventBase::free) was called.

@@ -221,8 +221,17 @@ impl Inner {
         let mut ready = self.ready.borrow_mut();
         let mut state = self.state.borrow_mut();
         state.begin_turn();
+        let start = if self.config.metrics { now_ns() } else { 0 };
         state.backend.wait(timeout, &mut ready)?;
         self.forget_time();
+        state.metrics.turns += 1;
+        if timeout != Some(Duration::ZERO) {
+            state.metrics.waits += 1;
+            if self.config.metrics {
+                let took = self.now() - start;
+                state.metrics.wait_time.note(took);
+            }
+        }
         state.activate_ready(&ready);
         state.activate_signals();
         if state.timers.next_deadline().is_some() {
@@ -250,9 +259,18 @@ impl Inner {
         }
     }
 
+    fn begin_batch(&self) -> Option<usize> {
+        let mut state = self.state.borrow_mut();
+        let priority = state.begin_batch();
+        if priority.is_none() {
+            state.metrics.events_per_turn.note(0);
+        }
+        priority
+    }
+
     /// Runs the callbacks of the most urgent priority that has active events; returns how many ran.
     fn run_active(self: &Rc<Self>) -> usize {
-        let Some(priority) = self.state.borrow_mut().begin_batch() else { return 0 };
+        let Some(priority) = self.begin_batch() else { return 0 };
         let limited = priority >= self.config.limit_from_priority;
         let most = if limited { self.config.max_dispatch_callbacks } else { usize::MAX };
         let interval = self.config.max_dispatch_interval.filter(|_| limited);
@@ -261,21 +279,22 @@ impl Inner {
             inner: self,
             event: Event::handle(self.weak(), EventId::NONE, false),
             callback: None,
+            last: if self.timing() { now_ns() } else { 0 },
+            took: None,
+            ran: 0,
         };
-        let mut ran = 0;
         while let Some((fired, calls)) = batch.next(priority) {
             batch.call(fired, calls);
-            ran += 1;
             if self.control.break_asked.get()
                 || self.control.continue_asked.get()
                 || self.freed.get()
-                || ran >= most
+                || batch.ran >= most
                 || end.is_some_and(|end| now_ns() >= end)
             {
                 break;
             }
         }
-        ran
+        batch.ran
     }
 
     /// Whether the loop has to end at once.
@@ -323,6 +342,11 @@ struct Batch<'a> {
     /// The event whose callback runs or ran last; one handle serves them all.
     event: Event,
     callback: Option<EventCallback>,
+    /// When the last callback returned, and how long it took, where callbacks are timed.
+    last: u64,
+    took: Option<u64>,
+    /// How many callbacks ran.
+    ran: usize,
 }
 
 impl Batch<'_> {
@@ -349,6 +373,7 @@ impl Batch<'_> {
     #[inline]
     fn call(&mut self, fired: EventFlags, calls: u16) {
         log::debug(|| format!("event {} runs for {fired:?}", self.event.id().index()));
+        self.ran += 1;
         let Some(callback) = &mut self.callback else { return };
         callback(&self.event, fired);
         for _ in 1..calls {
@@ -359,11 +384,31 @@ impl Batch<'_> {
             }
             callback(&self.event, fired);
         }
+        if self.inner.timing() {
+            self.time(fired);
+        }
+    }
+
+    /// Notes how long the callback took that has just returned.
+    fn time(&mut self, fired: EventFlags) {
+        let now = now_ns();
+        // There is no beginning if the timing itself began in this callback.
+        let took = if self.last == 0 { 0 } else { now - self.last };
+        self.took = Some(took);
+        if took >= self.inner.slow_limit.get() {
+            self.inner.tell_slow(&self.event, fired, took);
+            self.last = now_ns();
+        } else {
+            self.last = now;
+        }
     }
 
     /// Gives the callback that ran back to its event. Returns it if the event is gone or has another.
     #[inline]
     fn put_back(&mut self, state: &mut State) -> Option<EventCallback> {
+        if let Some(took) = self.took.take() {
+            state.metrics.callback_time.note(took);
+        }
         let callback = self.callback.take()?;
         if let Some(index) = state.slots.find(self.event.id()) {
             let slot = &mut state.slots[index];
@@ -383,6 +428,8 @@ impl Drop for Batch<'_> {
             let mut state = self.inner.state.borrow_mut();
             state.running_priority = usize::MAX;
             state.calling = NONE;
+            state.metrics.events += self.ran as u64;
+            state.metrics.events_per_turn.note(self.ran as u64);
             self.put_back(&mut state)
         };
         drop(orphan);

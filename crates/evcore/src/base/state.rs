@@ -1,16 +1,16 @@
 //! What a base keeps while no callback runs, and the moves of an event from one state to another.
 
 use std::io;
-use std::sync::Arc;
-use std::time::Duration;
 
-use crate::backend::{Backend, Features, Interest, RawFd, Ready, Wake};
+use crate::backend::{Backend, Features, RawFd, Ready};
 use crate::error::{Error, Result};
 
 use super::config::EventConfig;
 use super::debug::Identities;
 use super::event::{EventCallback, EventFlags, EventId};
 use super::iomap::{self, IoMap};
+use super::metrics::Metrics;
+use super::no_backend::NoBackend;
 use super::queue::Queue;
 use super::signal::{self, SignalMap};
 use super::slot::{SlotState, Slots, NONE};
@@ -41,6 +41,9 @@ pub(super) struct State {
     pub(super) slots: Slots,
     pub(super) signals: SignalMap,
     pub(super) timers: Timers,
+    pub(super) metrics: Box<Metrics>,
+    /// Whether to count how late timers are.
+    timing: bool,
     io: IoMap,
     pub(super) identities: Identities,
     /// Signals that came and how often; kept for its memory.
@@ -65,6 +68,8 @@ impl State {
             slots: Slots::default(),
             signals: SignalMap::new(),
             timers: Timers::default(),
+            metrics: Box::default(),
+            timing: config.metrics,
             io: IoMap::default(),
             identities: Identities::new(config),
             came: Vec::new(),
@@ -344,6 +349,9 @@ impl State {
     pub(super) fn activate_due(&mut self, now: u64) {
         while let Some(due) = self.timers.pop_due(&mut self.slots, now) {
             let index = due.slot;
+            if self.timing {
+                self.metrics.timer_lateness.note(now - due.deadline);
+            }
             let interval = self.slots[index].interval;
             if interval > 0 {
                 // The next deadline counts from this one, so that no lateness adds up; deadlines
@@ -439,45 +447,5 @@ impl State {
         self.signals.clear();
         self.backend = Box::new(NoBackend);
         (finalizers, others)
-    }
-}
-
-/// What a freed base has for a backend.
-struct NoBackend;
-
-impl Backend for NoBackend {
-    fn name(&self) -> &'static str {
-        "none"
-    }
-
-    fn features(&self) -> Features {
-        Features::empty()
-    }
-
-    fn add(&mut self, _fd: RawFd, _interest: Interest) -> io::Result<()> {
-        Err(io::ErrorKind::NotConnected.into())
-    }
-
-    fn modify(&mut self, _fd: RawFd, _old: Interest, _interest: Interest) -> io::Result<()> {
-        Err(io::ErrorKind::NotConnected.into())
-    }
-
-    fn remove(&mut self, _fd: RawFd, _old: Interest) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn wait(&mut self, _timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
-        ready.clear();
-        Ok(())
-    }
-
-    fn waker(&self) -> Arc<dyn Wake> {
-        struct NoWake;
-        impl Wake for NoWake {
-            fn wake(&self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        Arc::new(NoWake)
     }
 }
