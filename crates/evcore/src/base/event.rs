@@ -10,7 +10,7 @@ use super::slot::SlotState;
 use super::{EventBase, Inner};
 
 /// No descriptor: what timers and user events have in its place.
-#[cfg(unix)]
+#[cfg(not(windows))]
 pub const NO_FD: RawFd = -1;
 /// No socket: what timers and user events have in its place.
 #[cfg(windows)]

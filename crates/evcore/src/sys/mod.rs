@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 pub(crate) mod addrinfo;
+#[cfg(any(unix, all(windows, feature = "backend-polling")))]
 mod fd;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -12,6 +13,7 @@ pub(crate) mod signal;
 #[cfg(any(target_os = "illumos", target_os = "solaris"))]
 mod solarish;
 
+#[cfg(any(unix, all(windows, feature = "backend-polling")))]
 pub(crate) use fd::borrow_fd;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{epoll_pwait2, has_epoll_pwait2};
