@@ -24,12 +24,12 @@ const TARGETS = [
   { target: 'x86_64-unknown-freebsd' },
   { target: 'x86_64-unknown-illumos' },
   // WASI has no sockets and nothing to wait on: what is left is what needs neither.
-  {
-    target: 'wasm32-wasip1',
+  ...['wasm32-wasip1', 'wasm32-wasip1-threads'].map((target) => ({
+    target,
     std: 'std,panic_abort',
     crates: ['evcore'],
     args: ['--no-default-features', '--features', 'buffer'],
-  },
+  })),
 ];
 
 /** Debian's, whose source of the standard library is the compiler's own. */

@@ -1,4 +1,5 @@
 //! Listeners on real sockets.
+#![cfg(feature = "listener")]
 
 use std::cell::Cell;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
