@@ -28,7 +28,7 @@ const TARGETS = [
     target,
     std: 'std,panic_abort',
     crates: ['evcore'],
-    args: ['--no-default-features', '--features', 'buffer'],
+    args: ['--lib', '--no-default-features', '--features', 'buffer'],
   })),
 ];
 
@@ -56,7 +56,7 @@ function isOnPath(command) {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 }
 
-async function check(crate, { target, std = 'std', args = [], flags = '' }) {
+async function check(crate, { target, std = 'std', args = ['--all-targets'], flags = '' }) {
   const { code, output } = await run(
     '/usr/bin/cargo',
     ['check', `-Zbuild-std=${std}`, '--target', target, '-p', crate, ...args],

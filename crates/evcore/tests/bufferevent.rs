@@ -1,5 +1,5 @@
 //! Bufferevents over real sockets.
-#![cfg(all(feature = "bufferevent", feature = "listener"))]
+#![cfg(all(unix, feature = "bufferevent", feature = "listener"))]
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
