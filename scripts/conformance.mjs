@@ -4,7 +4,12 @@
 import { Failure, heading, main, needRust, run } from './lib.mjs';
 
 /** The suite's parts, each a test program of evcore with a module for every method. */
-const PARTS = { backend: 'backend', conformance_base: 'loop', conformance_many: '10,000 fds' };
+const PARTS = {
+  backend: 'backend',
+  conformance_base: 'loop',
+  conformance_many: '10,000 fds',
+  conformance_fork: 'fork',
+};
 
 await main(async () => {
   needRust();

@@ -1,10 +1,12 @@
 //! Every backend of this platform under one conformance suite, and the registry that names them.
 #![cfg(unix)]
+// Fewer groups of tests run outside Linux.
+#![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
 #[macro_use]
 mod conformance;
 
-use evcore::backend::{features_of, open, supported_methods, Features};
+use evcore::backend::{features_of, open, supported_methods};
 
 #[cfg(target_os = "linux")]
 mod epoll {
@@ -39,6 +41,30 @@ mod polling {
 }
 
 // Outside Linux: what every facility has.
+#[cfg(all(
+    any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "dragonfly",
+        target_os = "netbsd",
+        target_os = "openbsd",
+    ),
+    any(feature = "backend-mio", feature = "backend-polling")
+))]
+mod kqueue {
+    conformance!("kqueue": level closed wait edge);
+}
+
+#[cfg(any(target_os = "illumos", target_os = "solaris"))]
+mod devpoll {
+    conformance!("devpoll": level closed wait signal);
+}
+
+#[cfg(all(any(target_os = "illumos", target_os = "solaris"), feature = "backend-polling"))]
+mod evport {
+    conformance!("evport": level closed wait);
+}
+
 #[cfg(not(any(target_os = "linux", target_os = "illumos", target_os = "solaris")))]
 mod select {
     conformance!("select": level closed wait signal);
@@ -80,6 +106,8 @@ fn a_method_that_this_platform_lacks_is_unknown() {
 #[cfg(target_os = "linux")]
 #[test]
 fn epoll_is_preferred_on_linux_and_can_do_everything() {
+    use evcore::backend::Features;
+
     assert_eq!(supported_methods()[..3], ["epoll", "poll", "select"]);
     // Old kernels lack the precise wait.
     assert!(features_of("epoll").unwrap().contains(Features::all() - Features::NS_TIMEOUT));

@@ -1,4 +1,5 @@
 //! The loop and its events, on every method of this platform.
+#![cfg(unix)]
 
 use std::cell::{Cell, RefCell};
 use std::io::Write;

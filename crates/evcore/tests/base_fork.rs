@@ -1,4 +1,5 @@
 //! A loop that goes on in the child of a fork.
+#![cfg(unix)]
 
 use std::cell::Cell;
 use std::io::{Read, Write};

@@ -1,4 +1,5 @@
 //! Counting, visiting and dumping events; watchers; the current base.
+#![cfg(unix)]
 
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;

@@ -1,4 +1,5 @@
 //! Bufferevents over real sockets.
+#![cfg(all(unix, feature = "bufferevent", feature = "listener"))]
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};

@@ -2,6 +2,9 @@
 //! method after another, since a process may not have many more.
 #![cfg(unix)]
 
+#[path = "conformance/open.rs"]
+mod open;
+
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -9,7 +12,8 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use evcore::{Event, EventBase, EventConfig, EventFlags, LoopFlags};
+use evcore::{Event, EventBase, EventFlags, LoopFlags};
+use open::open;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 const DESCRIPTORS: usize = 10_000;
@@ -88,14 +92,6 @@ fn ten_thousand_descriptors(base: &EventBase) {
     assert_eq!(base.event_count(), DESCRIPTORS);
     drop(events);
     assert_eq!(base.event_count(), 0);
-}
-
-/// A base on a method, with a list of changes if its name says so: `epoll+changelist`.
-fn open(method: &str) -> EventBase {
-    let mut config = EventConfig::new();
-    let name = method.strip_suffix("+changelist");
-    config.ignore_env(true).method(name.unwrap_or(method)).epoll_changelist(name.is_some());
-    EventBase::with_config(&config).unwrap()
 }
 
 /// Waits until no other test has its descriptors open, and raises the limit on them.

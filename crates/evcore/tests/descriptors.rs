@@ -1,4 +1,5 @@
 //! What happens when there are no descriptors left: alone in its process, whose limit it lowers.
+#![cfg(all(unix, feature = "listener"))]
 
 use std::cell::Cell;
 use std::net::Ipv4Addr;

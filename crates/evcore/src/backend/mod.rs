@@ -31,7 +31,7 @@ pub use crate::util::OwnedFd;
 pub use registry::{features_of, open, open_with, supported_methods, Options};
 
 /// A descriptor as the operating system numbers it (`evutil_socket_t`).
-#[cfg(unix)]
+#[cfg(not(windows))]
 pub type RawFd = std::os::fd::RawFd;
 /// A socket as the operating system numbers it (`evutil_socket_t`).
 #[cfg(windows)]

@@ -14,7 +14,7 @@ use super::timeout::nanoseconds;
 use super::{EventBase, Inner};
 
 /// No descriptor: what timers and user events have in its place.
-#[cfg(unix)]
+#[cfg(not(windows))]
 pub const NO_FD: RawFd = -1;
 /// No socket: what timers and user events have in its place.
 #[cfg(windows)]

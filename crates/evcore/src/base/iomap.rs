@@ -22,7 +22,7 @@ impl Entry {
 /// interests of all its events together.
 #[derive(Default)]
 pub(super) struct IoMap {
-    #[cfg(unix)]
+    #[cfg(not(windows))]
     entries: Vec<Entry>,
     #[cfg(windows)]
     entries: std::collections::HashMap<RawFd, Entry>,
@@ -118,7 +118,7 @@ impl IoMap {
     }
 }
 
-#[cfg(unix)]
+#[cfg(not(windows))]
 impl IoMap {
     fn entry(&self, fd: RawFd) -> Entry {
         self.entries.get(fd as usize).copied().unwrap_or(Entry::EMPTY)

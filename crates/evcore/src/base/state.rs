@@ -184,7 +184,7 @@ impl State {
             }
         } else if flags.intersects(EventFlags::IO) {
             // On Windows the value that stands for none is the largest.
-            #[cfg(unix)]
+            #[cfg(not(windows))]
             let none = fd < 0;
             #[cfg(windows)]
             let none = fd == NO_FD;

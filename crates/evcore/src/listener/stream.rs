@@ -359,14 +359,14 @@ fn bound_socket(address: &SocketAddress, options: &ListenerOptions) -> Result<So
     Ok(socket)
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(any(target_os = "illumos", target_os = "solaris"))))]
 fn reuse_port(socket: &Socket) -> Result<()> {
     socket.set_reuse_port(true).map_err(|error| Error::os("setsockopt", error))
 }
 
-#[cfg(windows)]
+#[cfg(not(all(unix, not(any(target_os = "illumos", target_os = "solaris")))))]
 fn reuse_port(_socket: &Socket) -> Result<()> {
-    let what = "Windows has no port that several sockets share; use one listener".to_owned();
+    let what = "this system has no port that several sockets share; use one listener".to_owned();
     Err(Error::Unsupported { call: "ConnListener::bind", what })
 }
 

@@ -3,6 +3,7 @@
 #[cfg(unix)]
 pub(crate) mod addrinfo;
 mod cycles;
+#[cfg(any(unix, all(windows, feature = "backend-polling")))]
 mod fd;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -14,6 +15,7 @@ pub(crate) mod signal;
 mod solarish;
 
 pub(crate) use cycles::cycles;
+#[cfg(any(unix, all(windows, feature = "backend-polling")))]
 pub(crate) use fd::borrow_fd;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{epoll_pwait2, has_epoll_pwait2};

@@ -34,27 +34,37 @@
 //! assert!(!error.to_string().is_empty());
 //! ```
 
+#[cfg(any(unix, windows))]
 mod addrinfo;
 mod ascii;
 mod date;
 mod fd;
+#[cfg(any(unix, windows))]
+mod kernel_addr;
 mod number;
 mod random;
 mod sockaddr;
+#[cfg(any(unix, windows))]
+mod socket;
+#[cfg(any(unix, windows))]
 mod socketpair;
 pub mod time;
 
+#[cfg(any(unix, windows))]
 pub use addrinfo::{
     getaddrinfo, AddressError, AddressFamily, AddressFlags, AddressHints, AddressInfo,
 };
 pub use ascii::{ascii_strcasecmp, ascii_strncasecmp};
 pub use date::date_rfc1123;
-pub use fd::{
-    make_closeonexec, make_listen_socket_ipv6only, make_listen_socket_not_ipv6only,
-    make_listen_socket_reuseable, make_listen_socket_reuseable_port, make_nonblocking,
-    make_tcp_listen_socket_deferred, set_tcp_keepalive, take_socket_error, BorrowedFd, OwnedFd,
-};
+pub use fd::{BorrowedFd, OwnedFd};
 pub use number::{strtoll, ParseNumberError};
 pub use random::{secure_random_bytes, secure_random_init};
 pub use sockaddr::{inet_pton_scope, ParseAddressError, SocketAddress};
+#[cfg(any(unix, windows))]
+pub use socket::{
+    make_closeonexec, make_listen_socket_ipv6only, make_listen_socket_not_ipv6only,
+    make_listen_socket_reuseable, make_listen_socket_reuseable_port, make_nonblocking,
+    make_tcp_listen_socket_deferred, set_tcp_keepalive, take_socket_error,
+};
+#[cfg(any(unix, windows))]
 pub use socketpair::{socketpair, SocketFlags};

@@ -6,6 +6,7 @@ pub mod early_close;
 pub mod edge;
 pub mod files;
 pub mod level;
+pub mod model;
 pub mod poll_fd;
 pub mod stale;
 pub mod wait;
@@ -32,6 +33,7 @@ macro_rules! conformance {
             a_removed_descriptor_is_not_reported
             reports_each_of_a_thousand_descriptors
         );
+        conformance!(@ $method in model: any_sequence_of_changes_is_reported_as_it_stands);
     };
     (@ $method:literal stale) => {
         conformance!(@ $method in stale:
@@ -138,13 +140,14 @@ macro_rules! conformance {
 
 /// A backend under test, with the calls that every test makes.
 pub struct Watch {
+    pub method: &'static str,
     pub backend: Box<dyn Backend>,
     ready: Vec<Ready>,
 }
 
 impl Watch {
     /// Opens a method, with a list of changes if its name says so: `epoll+changelist`.
-    pub fn new(method: &str) -> Self {
+    pub fn new(method: &'static str) -> Self {
         let (name, changelist) = match method.strip_suffix("+changelist") {
             Some(name) => (name, true),
             None => (method, false),
@@ -153,7 +156,7 @@ impl Watch {
         let options = Options { changelist };
         let backend =
             backend::open_with(name, options).expect("a method of this platform").unwrap();
-        Self { backend, ready: Vec::new() }
+        Self { method, backend, ready: Vec::new() }
     }
 
     pub fn add(&mut self, source: &impl AsRawFd, interest: Interest) {

@@ -79,9 +79,7 @@ impl Waiter {
         // SAFETY: the backend keeps the descriptor open; the copy is ours.
         let poll_fd = unsafe { BorrowedFd::borrow_raw(poll_fd) }.try_clone_to_owned();
         let poll_fd = poll_fd.map_err(|error| os("dup", error))?;
-        let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
-        let (orders, wake) =
-            rustix::pipe::pipe_with(flags).map_err(|error| os("pipe", error.into()))?;
+        let (orders, wake) = pipe().map_err(|error| os("pipe", error))?;
         let waiter = Rc::new(Self {
             base: Rc::downgrade(base),
             raw: base.env.raw,
@@ -255,6 +253,14 @@ fn wait(shared: &Shared, orders_fd: &OwnedFd, base_fd: &OwnedFd, function: Funct
             return;
         }
     }
+}
+
+/// A pipe of which neither end blocks; not every system makes one in a single call.
+fn pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = std::io::pipe()?;
+    evcore::util::make_nonblocking(reader.as_fd())?;
+    evcore::util::make_nonblocking(writer.as_fd())?;
+    Ok((reader.into(), writer.into()))
 }
 
 /// Waits for the base, as ordered, and for new orders; says whether the base is ready.

@@ -2,6 +2,8 @@
 
 pub mod dispatch;
 pub mod events;
+#[path = "../open.rs"]
+mod open;
 pub mod peers;
 pub mod signals;
 pub mod threads;
@@ -11,7 +13,9 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use evcore::{Event, EventBase, EventConfig, EventFlags, LoopFlags};
+use evcore::{Event, EventBase, EventFlags, LoopFlags};
+
+pub use open::open;
 
 /// Makes all tests for the method of that name.
 macro_rules! conformance {
@@ -62,14 +66,6 @@ macro_rules! conformance {
             crate::base::$group::$test(crate::base::open($method));
         }
     )* };
-}
-
-/// A base on a method, with a list of changes if its name says so: `epoll+changelist`.
-pub fn open(method: &str) -> EventBase {
-    let mut config = EventConfig::new();
-    let name = method.strip_suffix("+changelist");
-    config.ignore_env(true).method(name.unwrap_or(method)).epoll_changelist(name.is_some());
-    EventBase::with_config(&config).unwrap()
 }
 
 /// Counts the runs of events.
