@@ -279,6 +279,7 @@ impl Inner {
             inner: self,
             event: Event::handle(self.weak(), EventId::NONE, false),
             callback: None,
+            timed: self.timing(),
             last: if self.timing() { now_ns() } else { 0 },
             took: None,
             ran: 0,
@@ -342,7 +343,9 @@ struct Batch<'a> {
     /// The event whose callback runs or ran last; one handle serves them all.
     event: Event,
     callback: Option<EventCallback>,
-    /// When the last callback returned, and how long it took, where callbacks are timed.
+    /// Whether callbacks are timed.
+    timed: bool,
+    /// When the last callback returned, and how long it took, if so.
     last: u64,
     took: Option<u64>,
     /// How many callbacks ran.
@@ -384,16 +387,16 @@ impl Batch<'_> {
             }
             callback(&self.event, fired);
         }
-        if self.inner.timing() {
+        if self.timed {
             self.time(fired);
         }
     }
 
     /// Notes how long the callback took that has just returned.
+    #[cold]
     fn time(&mut self, fired: EventFlags) {
         let now = now_ns();
-        // There is no beginning if the timing itself began in this callback.
-        let took = if self.last == 0 { 0 } else { now - self.last };
+        let took = now - self.last;
         self.took = Some(took);
         if took >= self.inner.slow_limit.get() {
             self.inner.tell_slow(&self.event, fired, took);
@@ -406,7 +409,8 @@ impl Batch<'_> {
     /// Gives the callback that ran back to its event. Returns it if the event is gone or has another.
     #[inline]
     fn put_back(&mut self, state: &mut State) -> Option<EventCallback> {
-        if let Some(took) = self.took.take() {
+        if let Some(took) = self.took.filter(|_| self.timed) {
+            self.took = None;
             state.metrics.callback_time.note(took);
         }
         let callback = self.callback.take()?;

@@ -7,6 +7,8 @@
 
 const ABSENT: u32 = u32::MAX;
 const ARITY: usize = 4;
+/// Fewer entries than this are always taken out one by one.
+const FEW: usize = 16;
 /// The position of the first entry. From here on, each entry's children are one group.
 const ROOT: usize = ARITY - 1;
 
@@ -54,11 +56,22 @@ pub(super) struct TimerHeap {
     end: usize,
     positions: Vec<u32>,
     sequence: u32,
+    /// Entries that were found due together and taken out of the heap, the earliest last.
+    due: Vec<Entry>,
+    /// Positions still to be looked at while counting what is due; kept for its memory.
+    below: Vec<u32>,
 }
 
 impl Default for TimerHeap {
     fn default() -> Self {
-        Self { groups: Vec::new(), end: ROOT, positions: Vec::new(), sequence: 0 }
+        Self {
+            groups: Vec::new(),
+            end: ROOT,
+            positions: Vec::new(),
+            sequence: 0,
+            due: Vec::new(),
+            below: Vec::new(),
+        }
     }
 }
 
@@ -68,9 +81,10 @@ impl TimerHeap {
         (self.end > ROOT).then(|| self.at(ROOT).deadline)
     }
 
-    /// The earliest deadline but the very first.
-    pub(super) fn second_deadline(&self) -> u64 {
-        self.earliest_child(ROOT).map_or(u64::MAX, |(_, entry)| entry.deadline)
+    /// The earliest deadline while what is due is being taken out.
+    pub(super) fn earliest(&self) -> u64 {
+        let due = self.due.last().map_or(u64::MAX, |entry| entry.deadline);
+        self.next_deadline().map_or(due, |next| next.min(due))
     }
 
     /// The deadline of `slot`, if it has one.
@@ -117,13 +131,77 @@ impl TimerHeap {
         true
     }
 
-    /// The earliest slot with its deadline, if that is not after `now`.
-    pub(super) fn peek_due(&self, now: u64) -> Option<(u32, u64)> {
-        if self.end == ROOT {
-            return None;
+    /// Takes out the earliest slot with its deadline, if that is not after `now`. To be called until
+    /// there is none.
+    #[inline]
+    pub(super) fn pop_due(&mut self, now: u64) -> Option<(u32, u64)> {
+        if self.due.is_empty() {
+            if self.next_deadline()? > now {
+                return None;
+            }
+            self.take_many(now);
         }
-        let first = self.at(ROOT);
-        (first.deadline <= now).then_some((first.slot, first.deadline))
+        // What was set since many were taken out may come before some of them.
+        let first = self.end > ROOT && self.at(ROOT).deadline <= now;
+        let Entry { slot, deadline, .. } = match self.due.last() {
+            Some(last) if !(first && self.at(ROOT).before(last)) => self.due.pop()?,
+            _ if first => {
+                let entry = *self.at(ROOT);
+                self.remove(entry.slot);
+                entry
+            }
+            _ => return None,
+        };
+        Some((slot, deadline))
+    }
+
+    /// Takes out all that is due at once if it is the most of what there is: to sort it costs a
+    /// fraction of taking one after the other off the heap.
+    fn take_many(&mut self, now: u64) {
+        let count = self.end - ROOT;
+        if count < FEW || self.count_due(now, FEW) < FEW || self.count_due(now, count) < count / 2 {
+            return;
+        }
+        let end = self.end;
+        self.end = ROOT;
+        for position in ROOT..end {
+            let entry = std::mem::replace(self.at_mut(position), Entry::VACANT);
+            if entry.deadline <= now {
+                self.positions[entry.slot as usize] = ABSENT;
+                self.due.push(entry);
+            } else {
+                let kept = self.end;
+                self.end += 1;
+                self.place(kept, entry);
+            }
+        }
+        for position in (ROOT..self.end).rev() {
+            let entry = *self.at(position);
+            self.sift_down(position, entry);
+        }
+        let newest = self.sequence;
+        let key =
+            |entry: &Entry| (entry.deadline, entry.sequence.wrapping_sub(newest.wrapping_add(1)));
+        self.due.sort_unstable_by_key(|entry| std::cmp::Reverse(key(entry)));
+    }
+
+    /// How many entries are due, counted until there are `enough`.
+    fn count_due(&mut self, now: u64, enough: usize) -> usize {
+        let mut found = 0;
+        self.below.clear();
+        self.below.push(ROOT as u32);
+        while let Some(position) = self.below.pop() {
+            found += 1;
+            if found == enough {
+                break;
+            }
+            let group = position as usize - ROOT + 1;
+            if let Some(siblings) = self.groups.get(group) {
+                let due = (0..ARITY).filter(|&lane| siblings.0[lane].deadline <= now);
+                self.below.extend(due.map(|lane| (group * ARITY + lane) as u32));
+            }
+        }
+        found
     }
 
     fn position(&self, slot: u32) -> Option<usize> {
@@ -203,12 +281,6 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn pop_due(heap: &mut TimerHeap, now: u64) -> Option<(u32, u64)> {
-        let (slot, deadline) = heap.peek_due(now)?;
-        assert!(heap.remove(slot));
-        Some((slot, deadline))
-    }
-
     #[test]
     fn equal_deadlines_come_out_in_the_order_of_their_addition() {
         let mut heap = TimerHeap::default();
@@ -216,8 +288,29 @@ mod tests {
             heap.set(slot, 7);
         }
         let order: Vec<u32> =
-            std::iter::from_fn(|| pop_due(&mut heap, 7).map(|(slot, _)| slot)).collect();
+            std::iter::from_fn(|| heap.pop_due(7).map(|(slot, _)| slot)).collect();
         assert_eq!(order, [4, 1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn many_that_are_due_together_come_out_in_order_and_leave_the_rest_a_heap() {
+        for (count, due) in [(40, 40), (40, 30), (1000, 600), (1000, 400), (1000, 5)] {
+            let mut heap = TimerHeap::default();
+            // Each of the numbers below 1009 once, in an order that looks random.
+            for slot in 0..count {
+                heap.set(slot, u64::from(slot * 331 % 1009 % count));
+            }
+            let mut last = (0, 0);
+            for _ in 0..2 {
+                let now = if last.0 == 0 { due - 1 } else { 2000 };
+                while let Some((slot, deadline)) = heap.pop_due(now) {
+                    assert!(deadline <= now && (deadline, slot) >= last, "{slot} {deadline}");
+                    assert_eq!(heap.deadline(slot), None);
+                    last = (deadline, slot);
+                }
+            }
+            assert_eq!(heap.next_deadline(), None);
+        }
     }
 
     proptest! {
@@ -246,15 +339,21 @@ mod tests {
                         }
                         prop_assert_eq!(heap.remove(slot), key.is_some());
                     }
-                    _ => {
+                    _ => loop {
                         let due = model.iter().next().filter(|(key, _)| key.0 <= time);
                         let expected = due.map(|(&key, &slot)| (key, slot));
                         if let Some((key, slot)) = expected {
                             model.remove(&key);
                             held.remove(&slot);
                         }
-                        prop_assert_eq!(pop_due(&mut heap, time), expected.map(|(key, slot)| (slot, key.0)));
-                    }
+                        prop_assert_eq!(
+                            heap.pop_due(time),
+                            expected.map(|(key, slot)| (slot, key.0))
+                        );
+                        if expected.is_none() {
+                            break;
+                        }
+                    },
                 }
                 prop_assert_eq!(heap.next_deadline(), model.keys().next().map(|key| key.0));
                 prop_assert_eq!(heap.deadline(slot), held.get(&slot).map(|key| key.0));

@@ -13,8 +13,8 @@ use heap::TimerHeap;
 pub(super) struct Timers {
     heap: TimerHeap,
     common: CommonQueues,
-    /// The common queue whose entries are being taken out, up to a deadline. Its place in the heap
-    /// is put right when that is done.
+    /// The common queue whose entries are being taken out, up to a deadline. It gets its new place
+    /// in the heap when that is done.
     draining: Option<(u32, u64)>,
 }
 
@@ -91,7 +91,8 @@ impl Timers {
         }
     }
 
-    /// Takes out the earliest deadline that is not after `now`.
+    /// Takes out the earliest deadline that is not after `now`. To be called until there is none,
+    /// with nothing between but [`repeat`](Timers::repeat).
     #[inline]
     pub(super) fn pop_due(&mut self, slots: &mut Slots, now: u64) -> Option<Due> {
         loop {
@@ -101,18 +102,16 @@ impl Timers {
                 }
                 self.draining = None;
                 let (owner, next) = self.common.rearm(slots, queue);
-                match next {
-                    Some(next) => self.heap.set(owner, next),
-                    None => drop(self.heap.remove(owner)),
+                if let Some(next) = next {
+                    self.heap.set(owner, next);
                 }
             }
-            let (slot, deadline) = self.heap.peek_due(now)?;
+            let (slot, deadline) = self.heap.pop_due(now)?;
             let queue = slots[slot].common.queue;
             if queue == Common::NOWHERE {
-                self.heap.remove(slot);
                 return Some(Due { slot, deadline, queue: None });
             }
-            self.draining = Some((queue - Common::OWNER, self.heap.second_deadline().min(now)));
+            self.draining = Some((queue - Common::OWNER, self.heap.earliest().min(now)));
         }
     }
 
