@@ -268,6 +268,23 @@ attached('destroying a stream frees its connection, and the other way round', as
   free(first.client, second.client);
 });
 
+attached('whoever waits for a write is told that its stream was destroyed', async (t, base) => {
+  const { server, client } = await pair(base);
+  const stream = client.toDuplex();
+  const codes: (string | undefined)[] = [];
+  const told = (error?: Error | null) => codes.push((error as NodeJS.ErrnoException)?.code);
+  stream.write(pattern(8_000_000), told);
+  stream.write('later', told);
+  stream.end(told);
+  stream.destroy();
+  await once(stream, 'close');
+  t.deepEqual(
+    codes,
+    Array.from({ length: 3 }, () => 'ERR_EVNODE_CLOSED'),
+  );
+  server.free();
+});
+
 attached('an error of the connection destroys its stream', async (t, base) => {
   const { server, client } = await pair(base);
   server.setTimeouts(10);

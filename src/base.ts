@@ -362,7 +362,8 @@ export class EventBase implements Disposable {
    * Connects; see {@link ConnectOptions}. The connection starts to read with its first read
    * callback.
    *
-   * @throws EvError with the system's code: `ECONNREFUSED`, ...; the reason of an aborted signal
+   * @throws EvError with the system's code: `ECONNREFUSED`, ...; the reason of an aborted signal; what
+   * `dns.lookup` throws for a name without addresses: `ENOTFOUND`, ...
    */
   connect(to: ConnectOptions): Promise<BufferEvent> {
     return connect(this, to);

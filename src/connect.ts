@@ -45,7 +45,7 @@ export async function connect(base: EventBase, given: ConnectOptions): Promise<B
   signal?.throwIfAborted();
   if (port === undefined || isIP(host) !== 0) return attempt(base, { host, ...rest });
   let failure: unknown;
-  for (const { address } of await lookup(host, { all: true })) {
+  for (const { address } of await addresses(host, signal)) {
     try {
       return await attempt(base, { host: address, ...rest });
     } catch (error) {
@@ -54,6 +54,22 @@ export async function connect(base: EventBase, given: ConnectOptions): Promise<B
     }
   }
   throw failure;
+}
+
+/** The addresses of a name, unless the signal aborts first. */
+async function addresses(host: string, signal: AbortSignal | undefined) {
+  const found = lookup(host, { all: true });
+  if (signal === undefined) return found;
+  let abort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+  });
+  signal.addEventListener('abort', abort);
+  try {
+    return await Promise.race([found, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 function attempt(base: EventBase, { host, port, timeout, signal, ...rest }: Attempt) {

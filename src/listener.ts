@@ -266,7 +266,7 @@ export class ConnListener implements Disposable {
       conn.free();
       throw error;
     }
-    if (result === undefined || typeof result.then !== 'function') return;
+    if (typeof result?.then !== 'function') return;
     result.then(
       () => (conn._idle ? conn.close() : undefined),
       (error: unknown) => {

@@ -3,7 +3,7 @@
 import { Duplex } from 'node:stream';
 
 import type { BufferEvent, Reader } from './bufferevent.js';
-import { EvError } from './errors.js';
+import { closedError, EvError } from './errors.js';
 import { BufferEventFlags, EventFlags } from './flags.js';
 import { raw } from './native.js';
 import {
@@ -290,6 +290,10 @@ export class BevDuplex extends Duplex implements Reader {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this._bev.free();
+    // The write under way; with it Node fails those that wait behind it.
+    const blocked = this._blocked;
+    this._blocked = null;
+    blocked?.(error ?? closedError('write'));
     done(error);
   }
 

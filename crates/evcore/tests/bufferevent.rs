@@ -441,6 +441,16 @@ fn close_writes_what_is_queued_and_then_closes() {
 }
 
 #[test]
+fn close_ends_without_a_socket_although_bytes_are_queued() {
+    let base = EventBase::new().unwrap();
+    let bev = BufferEvent::socket(&base, None, CLOSE).unwrap();
+    bev.write(b"nobody will read this").unwrap();
+    bev.close();
+    base.dispatch().unwrap();
+    assert!(bev.is_freed());
+}
+
+#[test]
 fn finished_ends_the_sending_side_and_goes_on_receiving() {
     let base = EventBase::new().unwrap();
     let (mut peer, bev) = pair(&base);

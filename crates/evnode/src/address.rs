@@ -37,7 +37,7 @@ impl From<SocketAddress> for AddressInfo {
 pub(crate) fn parse(host: &str, port: Option<u32>) -> Result<SocketAddress> {
     let Some(port) = port else {
         let path = format!("unix:{host}");
-        return path.parse().map_err(|_| Failure::Range("this is not the path of a socket"));
+        return path.parse().map_err(|_| Failure::Range("the path is too long for a Unix socket"));
     };
     let port = u16::try_from(port).map_err(|_| Failure::Range("a port is a number to 65535"))?;
     let parsed = host.parse().map_err(|_| Failure::Range("this is no numeric IP address"))?;

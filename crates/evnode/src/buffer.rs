@@ -1,6 +1,6 @@
 //! Buffers: `EvBuffer`, and those of bufferevents.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use evcore::buffer::EolStyle;
@@ -8,15 +8,52 @@ use evcore::buffer::EvBuffer;
 use napi_derive::napi;
 
 use crate::bufferevent::JsBev;
-use crate::env::{Change, EnvState};
+use crate::env::{Change, EnvRef, EnvState};
 use crate::error::{Failure, Result};
 use crate::handle::{Handle, Object};
 use crate::raw::cold;
 
+/// The garbage collector is told when a buffer has grown or shrunk by so many bytes.
+const TELL: usize = 64 * 1024;
+
 /// A buffer that JavaScript made.
-#[derive(Default)]
 pub(crate) struct JsBuffer {
-    pub(crate) buffer: RefCell<EvBuffer>,
+    env: EnvRef,
+    buffer: RefCell<EvBuffer>,
+    /// What the garbage collector, which frees forgotten buffers, was told that it weighs.
+    told: Cell<usize>,
+}
+
+impl JsBuffer {
+    pub(crate) fn new(env: &EnvState) -> Self {
+        Self { env: env.rc(), buffer: RefCell::default(), told: Cell::new(0) }
+    }
+
+    #[inline]
+    fn with<R>(&self, run: impl FnOnce(&mut EvBuffer) -> R) -> R {
+        let mut buffer = self.buffer.borrow_mut();
+        let result = run(&mut buffer);
+        let length = buffer.len();
+        drop(buffer);
+        if length.abs_diff(self.told.get()) >= TELL {
+            self.tell(length);
+        }
+        result
+    }
+
+    #[cold]
+    fn tell(&self, length: usize) {
+        let told = self.told.replace(length);
+        self.env.adjust_memory(length as i64 - told as i64);
+    }
+}
+
+impl Drop for JsBuffer {
+    fn drop(&mut self) {
+        if self.told.get() > 0 {
+            self.tell(0);
+        }
+    }
 }
 
 /// A buffer, whoever owns it.
@@ -41,7 +78,7 @@ impl AnyBuffer {
     #[inline]
     pub(crate) fn with<R>(&self, run: impl FnOnce(&mut EvBuffer) -> R) -> R {
         match self {
-            Self::Owned(buffer) => run(&mut buffer.buffer.borrow_mut()),
+            Self::Owned(buffer) => buffer.with(run),
             Self::Input(bev) => {
                 let result = run(&mut bev.bev.input());
                 bev.touch();

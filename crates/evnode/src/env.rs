@@ -158,6 +158,16 @@ impl EnvState {
         std::mem::take(&mut self.changes.list.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Tells the garbage collector that what it could free of ours has grown by so many bytes.
+    pub(crate) fn adjust_memory(&self, change: i64) {
+        if self.closing.get() {
+            return;
+        }
+        let mut ignored = 0;
+        // SAFETY: the environment is live and we are on its thread.
+        unsafe { sys::napi_adjust_external_memory(self.raw, change, &mut ignored) };
+    }
+
     fn let_go(&self) {
         if !self.closing.get() || self.host_handles.get() > 0 {
             return;

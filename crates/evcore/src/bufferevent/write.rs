@@ -51,6 +51,8 @@ impl Core {
             result.map(|result| result.map(|_| output.len()))
         };
         match result {
+            // Without a socket nothing that is queued will ever leave.
+            None if self.suspended.get().contains(Suspended::CLOSING) => self.finish_close(),
             None => {}
             Some(Ok(left)) => {
                 if let Some(timeouts) = self.timeouts.get() {

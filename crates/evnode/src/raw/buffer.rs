@@ -97,7 +97,7 @@ fn system(call: &'static str) -> impl Fn(io::Error) -> Failure {
 
 functions! {
     c"bufferNew" buffer_new(env) -> i32 {
-        env.table.insert(|_| Ok(Object::Buffer(Rc::<JsBuffer>::default())))
+        env.table.insert(|_| Ok(Object::Buffer(Rc::new(JsBuffer::new(env)))))
     }
 
     c"bufferFree" buffer_free(env, buffer: Held<AnyBuffer>) -> () {
@@ -206,11 +206,13 @@ functions! {
         from: usize,
         to: f64
     ) -> i32 {
+        // A copy: the search reads it more than once, and other threads may share the memory.
+        let what = what.read().to_vec();
         let found = buffer.with(|buffer| -> Result<_> {
             let start = Some(buffer.ptr_set(from)?);
             // A negative end is the buffer's.
             let end = (to >= 0.0).then(|| buffer.ptr_set(to as usize)).transpose()?;
-            Ok(buffer.search_range(what.read(), start, end))
+            Ok(buffer.search_range(&what, start, end))
         })?;
         match found {
             None => Ok(-1),
