@@ -80,6 +80,11 @@ impl WeakEventBase {
         self.inner.upgrade().filter(|inner| !inner.freed.get()).map(EventBase::from_inner)
     }
 
+    /// Whether the base is gone.
+    pub(crate) fn is_freed(&self) -> bool {
+        self.inner.upgrade().is_none_or(|inner| inner.freed.get())
+    }
+
     /// The turn's time in nanoseconds of the monotonic clock.
     #[cfg(feature = "bufferevent")]
     pub(crate) fn now(&self) -> u64 {

@@ -9,7 +9,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::net::Shutdown;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use crate::base::{Event, EventFlags, WeakEventBase};
 use crate::buffer::EvBuffer;
@@ -59,7 +59,7 @@ pub(super) struct Core {
     pub(super) handler: RefCell<Option<Rc<dyn BufferEventHandler>>>,
     pub(super) error: RefCell<Option<io::Error>>,
     /// Whose input waits for room in this output.
-    pub(super) sources: RefCell<Vec<BufferEvent>>,
+    pub(super) sources: RefCell<Vec<Weak<Core>>>,
     pub(super) read_event: RefCell<Option<Event>>,
     pub(super) write_event: RefCell<Option<Event>>,
     pub(super) deferred: RefCell<Option<Event>>,
@@ -68,6 +68,8 @@ pub(super) struct Core {
     pub(super) write_mark: Cell<Watermark>,
     pub(super) enabled: Cell<EventFlags>,
     pub(super) happened: Cell<BufferEventFlags>,
+    /// The directions that found their buffer lent out; giving it back makes them go on.
+    pub(super) missed: Cell<EventFlags>,
     pub(super) options: BufferEventOptions,
     pub(super) priority: Cell<Option<u8>>,
     pub(super) suspended: Cell<Suspended>,
@@ -77,6 +79,8 @@ pub(super) struct Core {
     pub(super) writing: Cell<bool>,
     /// The sending side is to end when the output is empty.
     pub(super) finishing: Cell<bool>,
+    /// The socket was made by a connect and not given.
+    pub(super) made_socket: Cell<bool>,
     /// A step of the state machine runs, which takes care of what is put off.
     pub(super) busy: Cell<bool>,
     pub(super) freed: Cell<bool>,
@@ -101,6 +105,7 @@ impl Core {
             // As libevent has it: what is written goes out, what comes waits to be asked for.
             enabled: Cell::new(EventFlags::WRITE),
             happened: Cell::default(),
+            missed: Cell::default(),
             options,
             priority: Cell::new(None),
             suspended: Cell::default(),
@@ -108,6 +113,7 @@ impl Core {
             reading: Cell::new(false),
             writing: Cell::new(false),
             finishing: Cell::new(false),
+            made_socket: Cell::new(false),
             busy: Cell::new(false),
             freed: Cell::new(false),
         })
@@ -118,10 +124,33 @@ impl Core {
     }
 
     pub(super) fn check_alive(&self, call: &'static str) -> Result<()> {
-        if self.freed.get() {
+        if self.is_freed() {
             return Err(Error::Freed { call });
         }
         Ok(())
+    }
+
+    /// Refuses what makes no sense once it is being closed.
+    pub(super) fn check_open(&self, call: &'static str) -> Result<()> {
+        if self.is(Suspended::CLOSING) {
+            return Err(Error::Freed { call });
+        }
+        self.check_alive(call)
+    }
+
+    /// Whether it has ended: alone, or with its base.
+    pub(super) fn is_freed(&self) -> bool {
+        self.freed.get() || self.base.is_freed()
+    }
+
+    pub(super) fn is(&self, state: Suspended) -> bool {
+        self.suspended.get().contains(state)
+    }
+
+    /// What an event calls: a step of the state machine.
+    pub(super) fn on_event(self: &Rc<Self>, step: fn(&Rc<Self>)) -> impl FnMut(&Event, EventFlags) {
+        let held = HeldByEvent(self.clone());
+        move |_, _| held.0.step(step)
     }
 
     pub(super) fn set_handler(&self, handler: Option<Rc<dyn BufferEventHandler>>) {
@@ -145,10 +174,9 @@ impl Core {
     ) -> Result<()> {
         let fd = transport.fd();
         let base = self.base.upgrade().ok_or(Error::Freed { call })?;
-        let core = self.clone();
         let read = EventFlags::READ | EventFlags::PERSIST;
-        let event = Event::new(&base, fd, read, move |_, _| core.step(Core::read))?;
-        self.prioritize(&event)?;
+        let event = Event::new(&base, fd, read, self.on_event(Core::read))?;
+        self.prioritize(&event);
         *self.read_event.borrow_mut() = Some(event);
         *self.transport.borrow_mut() = Some(transport);
         self.update_reading(call)
@@ -160,57 +188,68 @@ impl Core {
         start: impl FnOnce(&mut dyn Transport) -> io::Result<bool>,
     ) -> Result<()> {
         const CALL: &str = "BufferEvent::connect";
+        let Some(started) = self.with_transport(start) else {
+            return Err(Error::invalid(CALL, "there is no socket to connect"));
+        };
         self.suspend(Suspended::CONNECTING);
-        match self.with_transport(start) {
-            Some(Ok(false)) => self.start_writing(CALL),
-            Some(Ok(true)) => {
-                self.put_off(Pending::CONNECTED);
-                Ok(())
+        self.enabled.set(self.enabled.get() | EventFlags::WRITE);
+        match started {
+            Ok(false) => {
+                let watched = self.start_writing(CALL);
+                return watched.inspect_err(|_| self.resume(Suspended::CONNECTING));
             }
-            Some(Err(error)) => {
-                *self.error.borrow_mut() = Some(error);
-                self.put_off(Pending::CONNECTED);
-                Ok(())
+            Ok(true) => self.put_off(Pending::CONNECTED),
+            Err(error) => {
+                self.connect_failed(error);
+                self.note_event(BufferEventFlags::ERROR);
             }
-            None => Err(Error::invalid(CALL, "there is no socket to connect")),
         }
+        Ok(())
     }
 
+    /// The connection is made, or cannot be.
     pub(super) fn connected(self: &Rc<Self>) {
-        if !self.suspended.get().contains(Suspended::CONNECTING) {
+        if !self.is(Suspended::CONNECTING) {
             return;
         }
         self.stop_writing();
-        if self.error.borrow().is_none() {
-            if let Some(Err(error)) = self.with_transport(|transport| transport.connect_result()) {
-                *self.error.borrow_mut() = Some(error);
-            }
-        }
-        if self.error.borrow().is_some() {
-            if self.suspended.get().contains(Suspended::CLOSING) {
+        if let Some(Err(error)) = self.with_transport(|transport| transport.connect_result()) {
+            self.connect_failed(error);
+            if self.is(Suspended::CLOSING) {
                 self.finish_close();
+            } else {
+                self.tell_event(BufferEventFlags::ERROR);
             }
-            self.tell_event(BufferEventFlags::ERROR);
             return;
         }
         self.resume(Suspended::CONNECTING);
         self.pending.set(self.pending.get() | Pending::FLUSH);
-        self.tell_event(BufferEventFlags::CONNECTED);
+        if !self.is(Suspended::CLOSING) {
+            self.tell_event(BufferEventFlags::CONNECTED);
+        }
+    }
+
+    /// Notes why there is no connection.
+    fn connect_failed(self: &Rc<Self>, error: io::Error) {
+        if self.made_socket.get() {
+            // Not every system connects a socket that has failed to: the next try gets a new one.
+            drop((self.read_event.take(), self.write_event.take(), self.transport.take()));
+        } else {
+            self.disable_now(EventFlags::READ | EventFlags::WRITE);
+        }
+        self.resume(Suspended::CONNECTING);
+        *self.error.borrow_mut() = Some(error);
     }
 
     /// Runs one step of the state machine and then what it put off.
     pub(super) fn step(self: &Rc<Self>, step: impl FnOnce(&Rc<Self>)) {
-        if self.freed.get() {
+        if self.is_freed() {
             return;
         }
-        let busy = Busy::new(self);
+        let _busy = Busy::new(self);
         step(self);
         if self.take_pending(Pending::FLUSH) {
             self.flush();
-        }
-        drop(busy);
-        if !self.pending.get().is_empty() {
-            self.activate_deferred();
         }
     }
 
@@ -234,11 +273,9 @@ impl Core {
         }
         if self.deferred.borrow().is_none() {
             let Some(base) = self.base.upgrade() else { return };
-            let core = self.clone();
-            let run = move |_: &Event, _| core.step(Core::run_deferred);
             // Only a freed base refuses, and nothing runs on it any more.
-            let Ok(event) = Event::user(&base, run) else { return };
-            let _ = self.prioritize(&event);
+            let Ok(event) = Event::user(&base, self.on_event(Core::run_deferred)) else { return };
+            self.prioritize(&event);
             *self.deferred.borrow_mut() = Some(event);
         }
         if let Some(event) = &*self.deferred.borrow() {
@@ -254,10 +291,10 @@ impl Core {
             self.flush();
         }
         // A connection is announced before its bytes are, its end after them.
-        if self.happened.get().contains(BufferEventFlags::CONNECTED)
-            && self.take_pending(Pending::EVENT)
-        {
-            self.call_event();
+        let connected = self.happened.get() & BufferEventFlags::CONNECTED;
+        if self.pending.get().contains(Pending::EVENT) && !connected.is_empty() {
+            self.happened.set(self.happened.get() - connected);
+            self.call(|handler, bev| handler.event(bev, connected));
         }
         if self.take_pending(Pending::READABLE) {
             self.call(|handler, bev| handler.readable(bev));
@@ -274,12 +311,11 @@ impl Core {
     pub(super) fn disable_now(&self, directions: EventFlags) {
         self.enabled.set(self.enabled.get() - directions);
         if directions.contains(EventFlags::WRITE)
-            && !self.suspended.get().contains(Suspended::CONNECTING)
+            && !self.is(Suspended::CONNECTING)
         {
             self.stop_writing();
         }
-        // A removal that fails leaves an event that finds nothing to do.
-        let _ = self.update_reading("BufferEvent::disable");
+        self.stop_reading_if_unwanted();
     }
 
     pub(super) fn set_priority(&self, call: &'static str, priority: usize) -> Result<()> {
@@ -289,7 +325,9 @@ impl Core {
             return Err(Error::invalid(call, what));
         }
         self.priority.set(Some(priority as u8));
-        for event in [&self.read_event, &self.write_event, &self.deferred] {
+        let timer = self.timeouts().map(|timeouts| &timeouts.timer);
+        let events = [&self.read_event, &self.write_event, &self.deferred];
+        for event in events.into_iter().chain(timer) {
             if let Some(event) = &*event.borrow() {
                 event.set_priority(priority)?;
             }
@@ -302,8 +340,12 @@ impl Core {
         self.priority.get().map_or_else(default, usize::from)
     }
 
-    pub(super) fn prioritize(&self, event: &Event) -> Result<()> {
-        self.priority.get().map_or(Ok(()), |priority| event.set_priority(priority.into()))
+    /// Gives a new event the priority of the others.
+    pub(super) fn prioritize(&self, event: &Event) {
+        if let Some(priority) = self.priority.get() {
+            // Refused if the base has fewer priorities by now: the default is as good as any.
+            let _ = event.set_priority(priority.into());
+        }
     }
 
     /// Stops to read, writes what is queued, and frees.
@@ -321,7 +363,7 @@ impl Core {
 
     /// Everything is written: does what waited for that, and says whether that was the end.
     pub(super) fn finish(self: &Rc<Self>) -> bool {
-        if self.suspended.get().contains(Suspended::CLOSING) {
+        if self.is(Suspended::CLOSING) {
             self.finish_close();
             return true;
         }
@@ -359,9 +401,7 @@ impl Core {
                 *buffer = EvBuffer::new();
             }
         }
-        for source in self.sources.take() {
-            source.core.resume(Suspended::TARGET_FULL);
-        }
+        self.release_sources();
         drop(self.handler.take());
     }
 
@@ -382,20 +422,33 @@ impl Drop for Core {
     }
 }
 
-/// Marks that a step runs, until it is left, by a panic too.
-struct Busy<'a> {
-    core: &'a Core,
-    before: bool,
+/// What an event's callback holds. A base that is freed drops the callbacks and with them their
+/// bufferevents, whoever else holds those: their own handlers, for one.
+struct HeldByEvent(Rc<Core>);
+
+impl Drop for HeldByEvent {
+    fn drop(&mut self) {
+        if self.0.base.is_freed() {
+            self.0.free();
+        }
+    }
 }
 
+/// Marks that a step runs, until it is left, by a panic too. What was put off is never forgotten.
+struct Busy<'a>(&'a Rc<Core>);
+
 impl<'a> Busy<'a> {
-    fn new(core: &'a Core) -> Self {
-        Self { core, before: core.busy.replace(true) }
+    fn new(core: &'a Rc<Core>) -> Self {
+        core.busy.set(true);
+        Self(core)
     }
 }
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.core.busy.set(self.before);
+        self.0.busy.set(false);
+        if !self.0.pending.get().is_empty() {
+            self.0.activate_deferred();
+        }
     }
 }

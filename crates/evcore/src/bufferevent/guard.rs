@@ -4,6 +4,7 @@ use std::cell::RefMut;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
+use crate::base::EventFlags;
 use crate::buffer::EvBuffer;
 
 use super::core::{Core, Pending};
@@ -34,7 +35,10 @@ impl DerefMut for BufferGuard<'_> {
 impl Drop for BufferGuard<'_> {
     fn drop(&mut self) {
         let length = self.buffer.len();
-        if length == self.length {
+        let direction = if self.is_output { EventFlags::WRITE } else { EventFlags::READ };
+        let missed = self.core.missed.get();
+        self.core.missed.set(missed - direction);
+        if length == self.length && !missed.contains(direction) {
             return;
         }
         if self.is_output {

@@ -59,9 +59,21 @@ impl Callbacks {
 /// Runs a closure outside of its cell, so that it may do anything but call itself.
 fn run<F: ?Sized>(cell: &RefCell<Option<Box<F>>>, call: impl FnOnce(&mut F)) {
     let taken = cell.borrow_mut().take();
-    if let Some(mut callback) = taken {
-        call(&mut callback);
-        cell.borrow_mut().get_or_insert(callback);
+    let mut lent = Lent { cell, callback: taken };
+    if let Some(callback) = &mut lent.callback {
+        call(callback);
+    }
+}
+
+/// Puts a closure back when it has returned or panicked.
+struct Lent<'a, F: ?Sized> {
+    cell: &'a RefCell<Option<Box<F>>>,
+    callback: Option<Box<F>>,
+}
+
+impl<F: ?Sized> Drop for Lent<'_, F> {
+    fn drop(&mut self) {
+        *self.cell.borrow_mut() = self.callback.take();
     }
 }
 

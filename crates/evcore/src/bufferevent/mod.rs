@@ -25,7 +25,7 @@ pub use flags::{BufferEventFlags, BufferEventOptions, FlushMode};
 pub use guard::BufferGuard;
 pub use handler::{BufferEventHandler, DataCallback, EventCallback};
 
-use self::core::{Core, Pending};
+use self::core::{Core, Pending, Suspended};
 use crate::backend::{OwnedFd, RawFd};
 use crate::base::{EventBase, EventFlags};
 use crate::buffer::EvBuffer;
@@ -116,18 +116,23 @@ impl BufferEvent {
     /// Connects to `address` (`bufferevent_socket_connect`), over a new socket unless there is one.
     /// Comes to [`BufferEventFlags::CONNECTED`] or [`BufferEventFlags::ERROR`], never inside this
     /// call. A write timeout bounds the time that it takes; what is written meanwhile is sent then.
+    /// After an error it can be tried again, with a new socket unless it was given one.
     ///
     /// # Errors
     /// [`Error::Os`] when there can be no socket, [`Error::InvalidArgument`] for a path that is too
-    /// long, [`Error::Freed`].
+    /// long or while another connect goes on, [`Error::Freed`].
     #[doc(alias = "bufferevent_socket_connect")]
     pub fn connect(&self, address: &SocketAddress) -> Result<()> {
         const CALL: &str = "BufferEvent::connect";
-        self.core.check_alive(CALL)?;
+        self.core.check_open(CALL)?;
+        if self.core.is(Suspended::CONNECTING) {
+            return Err(Error::invalid(CALL, "it is connecting already; wait for its event"));
+        }
         if !self.core.has_transport() {
             let transport =
                 SocketTransport::for_address(address).map_err(|error| Error::os(CALL, error))?;
             self.core.set_transport(CALL, Box::new(transport))?;
+            self.core.made_socket.set(true);
         }
         self.core.connect(|transport| transport.connect(address))
     }
@@ -359,7 +364,12 @@ impl BufferEvent {
     }
 
     /// Stops reading, writes what is queued, and frees; then tells
-    /// [`closed`](BufferEventHandler::closed). A write timeout bounds how long that may take.
+    /// [`closed`](BufferEventHandler::closed). A write timeout bounds how long that may take, and an
+    /// error ends it. No more is taken to be written.
+    ///
+    /// Bytes of the peer's that nobody has read make TCP reset the connection, which may cost the
+    /// peer the last bytes of ours. Where it may still be sending,
+    /// [`flush`](BufferEvent::flush) with [`FlushMode::Finished`] and close at its end of the stream.
     pub fn close(&self) {
         if !self.is_freed() {
             self.core.close();
@@ -373,9 +383,9 @@ impl BufferEvent {
         self.core.free();
     }
 
-    /// Whether it was freed.
+    /// Whether it was freed, or its base was.
     pub fn is_freed(&self) -> bool {
-        self.core.freed.get()
+        self.core.is_freed()
     }
 
     /// The descriptor, if there is one (`bufferevent_getfd`).
@@ -412,19 +422,20 @@ impl BufferEvent {
     /// (`bufferevent_trigger`).
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for flags that are no directions, [`Error::Freed`].
+    /// [`Error::InvalidArgument`] for flags that are no directions or when the buffer is lent out,
+    /// [`Error::Freed`].
     #[doc(alias = "bufferevent_trigger")]
     pub fn trigger(&self, directions: EventFlags) -> Result<()> {
         const CALL: &str = "BufferEvent::trigger";
         self.core.check_alive(CALL)?;
         check_directions(CALL, directions)?;
         if directions.contains(EventFlags::READ)
-            && self.core.input.borrow().len() >= self.core.read_mark.get().low
+            && buffered(CALL, &self.core.input)? >= self.core.read_mark.get().low
         {
             self.core.put_off(Pending::READABLE);
         }
         if directions.contains(EventFlags::WRITE)
-            && self.core.output.borrow().len() <= self.core.write_mark.get().low
+            && buffered(CALL, &self.core.output)? <= self.core.write_mark.get().low
         {
             self.core.put_off(Pending::WRITABLE);
         }
@@ -438,7 +449,7 @@ impl BufferEvent {
     #[doc(alias = "bufferevent_trigger_event")]
     pub fn trigger_event(&self, what: BufferEventFlags) -> Result<()> {
         self.core.check_alive("BufferEvent::trigger_event")?;
-        self.core.tell_event(what);
+        self.core.note_event(what);
         Ok(())
     }
 
@@ -470,12 +481,23 @@ impl BufferEvent {
         buffer: &'a RefCell<EvBuffer>,
         is_output: bool,
     ) -> Result<BufferGuard<'a>> {
-        self.core.check_alive(call)?;
-        let buffer = buffer
-            .try_borrow_mut()
-            .map_err(|_| Error::invalid(call, "a guard of the buffer is still held; drop it"))?;
+        if is_output {
+            self.core.check_open(call)?;
+        } else {
+            self.core.check_alive(call)?;
+        }
+        let buffer = buffer.try_borrow_mut().map_err(|_| lent_out(call))?;
         Ok(BufferGuard { length: buffer.len(), buffer, core: &self.core, is_output })
     }
+}
+
+/// How many bytes a buffer holds, unless it is lent out.
+fn buffered(call: &'static str, buffer: &RefCell<EvBuffer>) -> Result<usize> {
+    buffer.try_borrow().map(|buffer| buffer.len()).map_err(|_| lent_out(call))
+}
+
+fn lent_out(call: &'static str) -> Error {
+    Error::invalid(call, "a guard of the buffer is still held; drop it")
 }
 
 fn check_directions(call: &'static str, directions: EventFlags) -> Result<()> {

@@ -17,7 +17,11 @@ impl Core {
     pub(super) fn read(self: &Rc<Self>) {
         let mark = self.read_mark.get();
         let result = {
-            let Ok(mut input) = self.input.try_borrow_mut() else { return };
+            let Ok(mut input) = self.input.try_borrow_mut() else {
+                self.missed.set(self.missed.get() | EventFlags::READ);
+                self.suspend(Suspended::INPUT_FULL);
+                return;
+            };
             let room = mark.room(input.len()).min(MOST_READ);
             if room == 0 {
                 drop(input);
@@ -43,7 +47,7 @@ impl Core {
                 self.suspend_if_full();
             }
             Some(Err(error)) if is_transient(&error) => {}
-            Some(Err(error)) => self.fail(error, EventFlags::READ, BufferEventFlags::READING),
+            Some(Err(error)) => self.fail(error, BufferEventFlags::READING),
         }
     }
 
@@ -56,48 +60,63 @@ impl Core {
     }
 
     /// The input may have shrunk: goes on to read if there is room again.
-    pub(super) fn input_changed(&self, length: usize) {
-        if self.suspended.get().contains(Suspended::INPUT_FULL)
-            && !self.read_mark.get().is_full(length)
-        {
-            self.resume(Suspended::INPUT_FULL);
+    pub(super) fn input_changed(self: &Rc<Self>, length: usize) {
+        let mut over = Suspended::empty();
+        over.set(Suspended::INPUT_FULL, !self.read_mark.get().is_full(length));
+        // With nothing left to forward, there is nothing to wait for.
+        over.set(Suspended::TARGET_FULL, length == 0);
+        if self.suspended.get().intersects(over) {
+            self.resume(over);
         }
     }
 
     pub(super) fn suspend(&self, why: Suspended) {
         self.suspended.set(self.suspended.get() | why);
-        // A removal that fails leaves an event that finds nothing to do.
-        let _ = self.update_reading("BufferEvent");
+        self.stop_reading_if_unwanted();
     }
 
-    pub(super) fn resume(&self, why: Suspended) {
+    pub(super) fn resume(self: &Rc<Self>, why: Suspended) {
         self.suspended.set(self.suspended.get() - why);
         if let Err(Error::Os { source, .. }) = self.update_reading("BufferEvent") {
+            // Without a call to report to, it is told as any other error is.
             *self.error.borrow_mut() = Some(source);
+            self.disable_now(EventFlags::READ);
+            self.note_event(BufferEventFlags::ERROR | BufferEventFlags::READING);
         }
     }
 
     /// Makes the read event pending exactly while there is a reason to read.
     pub(super) fn update_reading(&self, call: &'static str) -> Result<()> {
-        let event = self.read_event.borrow();
-        let Some(event) = &*event else { return Ok(()) };
-        let wanted = self.enabled.get().contains(EventFlags::READ)
-            && self.suspended.get().is_empty()
-            && !self.freed.get();
-        if wanted == self.reading.get() {
+        if !self.wants_to_read() {
+            self.stop_reading_if_unwanted();
             return Ok(());
         }
-        let result = if wanted { event.add(None) } else { event.del() };
-        if result.is_ok() {
-            self.reading.set(wanted);
-            if wanted {
-                self.restart_timer(|timeouts, now| timeouts.read.restart(now));
-            }
-        }
-        result.map_err(|error| match error {
+        let event = self.read_event.borrow();
+        let Some(event) = event.as_ref().filter(|_| !self.reading.get()) else { return Ok(()) };
+        event.add(None).map_err(|error| match error {
             Error::Os { source, .. } => Error::os(call, source),
             other => other,
-        })
+        })?;
+        self.reading.set(true);
+        self.restart_timer(|timeouts, now| timeouts.read.restart(now));
+        Ok(())
+    }
+
+    fn wants_to_read(&self) -> bool {
+        self.enabled.get().contains(EventFlags::READ)
+            && self.suspended.get().is_empty()
+            && !self.freed.get()
+    }
+
+    pub(super) fn stop_reading_if_unwanted(&self) {
+        if self.wants_to_read() || !self.reading.replace(false) {
+            return;
+        }
+        if let Some(event) = &*self.read_event.borrow() {
+            // Off the loop it is in any case, though the system may have forgotten its descriptor.
+            let _ = event.del();
+        }
+        self.stop_timer_if_idle();
     }
 }
 

@@ -19,7 +19,8 @@ impl Core {
     }
 
     pub(super) fn tell_writable(self: &Rc<Self>) {
-        if !self.handler.borrow().as_ref().is_some_and(|handler| handler.wants_write()) {
+        let handler = self.handler.borrow().clone();
+        if !handler.is_some_and(|handler| handler.wants_write()) {
             return;
         }
         if self.options.contains(BufferEventOptions::DEFER_CALLBACKS) {
@@ -30,12 +31,18 @@ impl Core {
     }
 
     pub(super) fn tell_event(self: &Rc<Self>, what: BufferEventFlags) {
-        self.happened.set(self.happened.get() | what);
-        if self.options.contains(BufferEventOptions::DEFER_CALLBACKS) || !self.busy.get() {
-            self.put_off(Pending::EVENT);
+        if self.options.contains(BufferEventOptions::DEFER_CALLBACKS) {
+            self.note_event(what);
         } else {
+            self.happened.set(self.happened.get() | what);
             self.call_event();
         }
+    }
+
+    /// Tells later what happened: for calls from outside, inside of which no callback runs.
+    pub(super) fn note_event(self: &Rc<Self>, what: BufferEventFlags) {
+        self.happened.set(self.happened.get() | what);
+        self.put_off(Pending::EVENT);
     }
 
     pub(super) fn call_event(self: &Rc<Self>) {
@@ -46,7 +53,7 @@ impl Core {
     }
 
     pub(super) fn call(self: &Rc<Self>, call: impl FnOnce(&dyn BufferEventHandler, &BufferEvent)) {
-        if self.freed.get() {
+        if self.is_freed() {
             return;
         }
         let handler = self.handler.borrow().clone();
@@ -55,18 +62,20 @@ impl Core {
         }
     }
 
-    pub(super) fn fail(
-        self: &Rc<Self>,
-        error: io::Error,
-        direction: EventFlags,
-        what: BufferEventFlags,
-    ) {
+    /// A direction has failed for good.
+    pub(super) fn fail(self: &Rc<Self>, error: io::Error, direction: BufferEventFlags) {
         *self.error.borrow_mut() = Some(error);
-        self.disable_now(direction);
-        if self.suspended.get().contains(Suspended::CLOSING) {
+        self.give_up(direction, BufferEventFlags::ERROR);
+    }
+
+    /// Disables a direction that has ended with `why`, which is told, or is the end of a close.
+    pub(super) fn give_up(self: &Rc<Self>, direction: BufferEventFlags, why: BufferEventFlags) {
+        let reading = direction.contains(BufferEventFlags::READING);
+        self.disable_now(if reading { EventFlags::READ } else { EventFlags::WRITE });
+        if self.is(Suspended::CLOSING) {
             self.finish_close();
-            return;
+        } else {
+            self.tell_event(direction | why);
         }
-        self.tell_event(what | BufferEventFlags::ERROR);
     }
 }

@@ -7,10 +7,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::{Event, EventFlags};
+use crate::base::Event;
 use crate::error::{Error, Result};
 
-use super::core::{Core, Suspended};
+use super::core::Core;
 use super::BufferEventFlags;
 
 /// One direction's timeout.
@@ -59,9 +59,8 @@ impl Core {
         let timeouts = self.timeouts.get_or_init(Box::default);
         if timeouts.timer.borrow().is_none() {
             let base = self.base.upgrade().ok_or(Error::Freed { call: CALL })?;
-            let core = self.clone();
-            let timer = Event::timer(&base, move |_, _| core.step(Core::timed_out))?;
-            self.prioritize(&timer)?;
+            let timer = Event::timer(&base, self.on_event(Core::timed_out))?;
+            self.prioritize(&timer);
             *timeouts.timer.borrow_mut() = Some(timer);
         }
         self.restart_timer(set);
@@ -83,26 +82,25 @@ impl Core {
         };
     }
 
+    /// Takes the timer off the loop, which it would keep alive for nothing.
+    pub(super) fn stop_timer_if_idle(&self) {
+        if !self.reading.get() && !self.writing.get() {
+            self.restart_timer(|_, _| ());
+        }
+    }
+
     pub(super) fn timed_out(self: &Rc<Self>) {
         let Some(timeouts) = self.timeouts.get() else { return };
         let now = self.base.now();
         let over = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= now);
-        let read = self.reading.get() && over(timeouts.read.deadline());
-        let write = self.writing.get() && over(timeouts.write.deadline());
-        if read {
-            self.disable_now(EventFlags::READ);
-            self.tell_event(BufferEventFlags::TIMEOUT | BufferEventFlags::READING);
+        if self.reading.get() && over(timeouts.read.deadline()) {
+            self.give_up(BufferEventFlags::READING, BufferEventFlags::TIMEOUT);
         }
-        if write && !self.freed.get() {
+        if self.writing.get() && over(timeouts.write.deadline()) && !self.is_freed() {
             self.stop_writing();
-            self.disable_now(EventFlags::WRITE);
-            if self.suspended.get().contains(Suspended::CLOSING) {
-                self.finish_close();
-                return;
-            }
-            self.tell_event(BufferEventFlags::TIMEOUT | BufferEventFlags::WRITING);
+            self.give_up(BufferEventFlags::WRITING, BufferEventFlags::TIMEOUT);
         }
-        if !self.freed.get() {
+        if !self.is_freed() {
             self.restart_timer(|_, _| ());
         }
     }

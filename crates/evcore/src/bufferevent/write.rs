@@ -1,58 +1,64 @@
 //! Writing: from the output to the transport, as soon as it takes bytes.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use crate::base::{Event, EventFlags};
 use crate::error::{Error, Result};
 
 use super::core::{Core, Pending, Suspended};
 use super::read::is_transient;
-use super::{BufferEvent, BufferEventFlags};
+use super::BufferEventFlags;
 
 impl Core {
     /// Writes what the transport takes. Called whenever the output may have grown.
     pub(super) fn flush(self: &Rc<Self>) {
-        if !self.writing.get() && self.can_write() {
-            self.write();
+        if self.enabled.get().contains(EventFlags::WRITE) && !self.is_freed() {
+            if !self.is(Suspended::CONNECTING) {
+                if !self.writing.get() {
+                    self.write();
+                }
+            } else if self.is(Suspended::CLOSING) && self.output_is_empty() {
+                self.finish_close();
+            } else {
+                self.watch_writing();
+            }
         }
-        self.suspend_if_output_full();
+        self.output_changed();
     }
 
-    pub(super) fn can_write(&self) -> bool {
-        self.enabled.get().contains(EventFlags::WRITE)
-            && !self.suspended.get().contains(Suspended::CONNECTING)
-            && !self.freed.get()
+    fn output_is_empty(&self) -> bool {
+        self.output.try_borrow().is_ok_and(|output| output.is_empty())
     }
 
     /// The descriptor is writable.
     pub(super) fn writable(self: &Rc<Self>) {
-        if self.suspended.get().contains(Suspended::CONNECTING) {
+        if self.is(Suspended::CONNECTING) {
             self.connected();
-        } else if self.can_write() {
-            self.write();
-            self.suspend_if_output_full();
         } else {
-            self.stop_writing();
+            self.write();
+            self.output_changed();
         }
     }
 
     pub(super) fn write(self: &Rc<Self>) {
         let result = {
-            let Ok(mut output) = self.output.try_borrow_mut() else { return };
+            let Ok(mut output) = self.output.try_borrow_mut() else {
+                self.missed.set(self.missed.get() | EventFlags::WRITE);
+                self.stop_writing();
+                return;
+            };
             if output.is_empty() {
                 drop(output);
                 self.stop_writing();
-                if !self.finish() {
-                    self.make_room(0);
-                }
+                self.finish();
                 return;
             }
             let result = self.with_transport(|transport| transport.write(&mut output, usize::MAX));
             result.map(|result| result.map(|_| output.len()))
         };
         match result {
-            // Without a socket nothing that is queued will ever leave.
-            None if self.suspended.get().contains(Suspended::CLOSING) => self.finish_close(),
+            // Without a socket, what was written can wait; to be closed it need not.
+            None if self.is(Suspended::CLOSING) => self.finish_close(),
             None => {}
             Some(Ok(left)) => {
                 if let Some(timeouts) = self.timeouts.get() {
@@ -60,18 +66,15 @@ impl Core {
                 }
                 if left == 0 {
                     self.stop_writing();
-                } else if let Err(Error::Os { source, .. }) = self.start_writing("BufferEvent") {
-                    self.fail(source, EventFlags::WRITE, BufferEventFlags::WRITING);
+                } else if !self.watch_writing() {
                     return;
                 }
                 self.wrote(left);
             }
             Some(Err(error)) if is_transient(&error) => {
-                if let Err(Error::Os { source, .. }) = self.start_writing("BufferEvent") {
-                    self.fail(source, EventFlags::WRITE, BufferEventFlags::WRITING);
-                }
+                self.watch_writing();
             }
-            Some(Err(error)) => self.fail(error, EventFlags::WRITE, BufferEventFlags::WRITING),
+            Some(Err(error)) => self.fail(error, BufferEventFlags::WRITING),
         }
     }
 
@@ -80,31 +83,45 @@ impl Core {
         if left == 0 && self.finish() {
             return;
         }
-        self.make_room(left);
         if left <= self.write_mark.get().low {
             self.tell_writable();
         }
     }
 
-    /// Lets those go on that wait for the output to shrink.
-    pub(super) fn make_room(&self, left: usize) {
+    /// The output has grown or shrunk, or its marks have moved: holds up those that fill it, or lets
+    /// them go on.
+    fn output_changed(self: &Rc<Self>) {
+        let Ok(length) = self.output.try_borrow().map(|output| output.len()) else { return };
         let mark = self.write_mark.get();
-        if left <= mark.low || left <= mark.high / 2 {
-            if self.suspended.get().contains(Suspended::OUTPUT_FULL) {
+        if mark.is_full(length) {
+            self.suspend(Suspended::OUTPUT_FULL);
+        } else if mark.high == 0 || length <= mark.low || length <= mark.high / 2 {
+            if self.is(Suspended::OUTPUT_FULL) {
                 self.resume(Suspended::OUTPUT_FULL);
             }
-            let sources = std::mem::take(&mut *self.sources.borrow_mut());
-            for source in sources {
-                source.core.resume(Suspended::TARGET_FULL);
-                source.core.put_off(Pending::READABLE);
-            }
+            self.release_sources();
         }
     }
 
-    pub(super) fn suspend_if_output_full(&self) {
-        let Ok(output) = self.output.try_borrow() else { return };
-        if self.write_mark.get().is_full(output.len()) {
-            self.suspend(Suspended::OUTPUT_FULL);
+    /// Lets those go on that wait to forward more.
+    pub(super) fn release_sources(&self) {
+        if self.sources.borrow().is_empty() {
+            return;
+        }
+        for source in self.sources.take().iter().filter_map(Weak::upgrade) {
+            source.resume(Suspended::TARGET_FULL);
+            source.put_off(Pending::READABLE);
+        }
+    }
+
+    /// Goes on when the descriptor is writable; says whether it can.
+    fn watch_writing(self: &Rc<Self>) -> bool {
+        match self.start_writing("BufferEvent") {
+            Err(Error::Os { source, .. }) => {
+                self.fail(source, BufferEventFlags::WRITING);
+                false
+            }
+            result => result.is_ok(),
         }
     }
 
@@ -115,10 +132,9 @@ impl Core {
         if self.write_event.borrow().is_none() {
             let base = self.base.upgrade().ok_or(Error::Freed { call })?;
             let Some(fd) = self.with_transport(|transport| transport.fd()) else { return Ok(()) };
-            let core = self.clone();
             let write = EventFlags::WRITE | EventFlags::PERSIST;
-            let event = Event::new(&base, fd, write, move |_, _| core.step(Core::writable))?;
-            self.prioritize(&event)?;
+            let event = Event::new(&base, fd, write, self.on_event(Core::writable))?;
+            self.prioritize(&event);
             *self.write_event.borrow_mut() = Some(event);
         }
         if let Some(event) = &*self.write_event.borrow() {
@@ -132,9 +148,10 @@ impl Core {
     pub(super) fn stop_writing(&self) {
         if self.writing.replace(false) {
             if let Some(event) = &*self.write_event.borrow() {
-                // A removal that fails leaves an event that finds nothing to do.
+                // Off the loop it is in any case, though the system may have forgotten its descriptor.
                 let _ = event.del();
             }
+            self.stop_timer_if_idle();
         }
     }
 
@@ -142,8 +159,8 @@ impl Core {
     pub(super) fn wait_for(self: &Rc<Self>, target: &Rc<Core>) {
         self.suspend(Suspended::TARGET_FULL);
         let mut sources = target.sources.borrow_mut();
-        if !sources.iter().any(|source| Rc::ptr_eq(&source.core, self)) {
-            sources.push(BufferEvent { core: self.clone() });
-        }
+        let me = Rc::downgrade(self);
+        sources.retain(|source| source.strong_count() > 0 && !source.ptr_eq(&me));
+        sources.push(me);
     }
 }
