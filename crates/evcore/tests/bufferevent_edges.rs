@@ -1,4 +1,5 @@
 //! Bufferevents where things go wrong: calls in an unusual order, from callbacks, and at the end.
+#![cfg(all(unix, feature = "bufferevent"))]
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};

@@ -1,4 +1,5 @@
 //! Bytes that go from one bufferevent to another, and the waiting that a slow one causes.
+#![cfg(all(unix, feature = "bufferevent"))]
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

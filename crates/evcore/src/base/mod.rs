@@ -81,6 +81,7 @@ impl WeakEventBase {
     }
 
     /// Whether the base is gone.
+    #[cfg(any(feature = "bufferevent", feature = "listener"))]
     pub(crate) fn is_freed(&self) -> bool {
         self.inner.upgrade().is_none_or(|inner| inner.freed.get())
     }

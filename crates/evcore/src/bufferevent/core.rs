@@ -310,9 +310,7 @@ impl Core {
 
     pub(super) fn disable_now(&self, directions: EventFlags) {
         self.enabled.set(self.enabled.get() - directions);
-        if directions.contains(EventFlags::WRITE)
-            && !self.is(Suspended::CONNECTING)
-        {
+        if directions.contains(EventFlags::WRITE) && !self.is(Suspended::CONNECTING) {
             self.stop_writing();
         }
         self.stop_reading_if_unwanted();

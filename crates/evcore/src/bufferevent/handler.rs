@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use crate::util::lend;
+
 use super::{BufferEvent, BufferEventFlags};
 
 /// Is told what happens to a bufferevent: the three callbacks of `bufferevent_setcb` as one object.
@@ -56,38 +58,17 @@ impl Callbacks {
     }
 }
 
-/// Runs a closure outside of its cell, so that it may do anything but call itself.
-fn run<F: ?Sized>(cell: &RefCell<Option<Box<F>>>, call: impl FnOnce(&mut F)) {
-    let taken = cell.borrow_mut().take();
-    let mut lent = Lent { cell, callback: taken };
-    if let Some(callback) = &mut lent.callback {
-        call(callback);
-    }
-}
-
-/// Puts a closure back when it has returned or panicked.
-struct Lent<'a, F: ?Sized> {
-    cell: &'a RefCell<Option<Box<F>>>,
-    callback: Option<Box<F>>,
-}
-
-impl<F: ?Sized> Drop for Lent<'_, F> {
-    fn drop(&mut self) {
-        *self.cell.borrow_mut() = self.callback.take();
-    }
-}
-
 impl BufferEventHandler for Callbacks {
     fn readable(&self, bev: &BufferEvent) {
-        run(&self.read, |callback| callback(bev));
+        lend(&self.read, || true, |callback| callback(bev));
     }
 
     fn writable(&self, bev: &BufferEvent) {
-        run(&self.write, |callback| callback(bev));
+        lend(&self.write, || true, |callback| callback(bev));
     }
 
     fn event(&self, bev: &BufferEvent, what: BufferEventFlags) {
-        run(&self.event, |callback| callback(bev, what));
+        lend(&self.event, || true, |callback| callback(bev, what));
     }
 
     fn wants_write(&self) -> bool {

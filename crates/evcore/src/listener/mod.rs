@@ -1,6 +1,7 @@
 //! Listeners: sockets that accept connections (`evconnlistener`).
 
 mod options;
+mod path;
 mod stream;
 
 pub use options::ListenerOptions;

@@ -10,8 +10,9 @@ use socket2::{Protocol, SockAddr, Socket, Type};
 use crate::backend::{OwnedFd, RawFd};
 use crate::base::{Event, EventBase, EventFlags, WeakEventBase};
 use crate::error::{Error, Result};
-use crate::util::SocketAddress;
+use crate::util::{lend, SocketAddress};
 
+use super::path::BoundPath;
 use super::ListenerOptions;
 
 /// Is given each accepted socket and its peer's address (`evconnlistener_cb`).
@@ -62,7 +63,7 @@ struct Inner {
     socket: RefCell<Option<Socket>>,
     options: ListenerOptions,
     /// The path of a Unix socket that this listener made.
-    path: Option<std::path::PathBuf>,
+    path: Option<BoundPath>,
     event: RefCell<Option<Event>>,
     pause: RefCell<Option<Event>>,
     enabled: Cell<bool>,
@@ -96,10 +97,7 @@ impl ConnListener {
         callback: impl FnMut(&ConnListener, OwnedFd, SocketAddress) + 'static,
     ) -> Result<Self> {
         let socket = bound_socket(address, &options)?;
-        let path = match address {
-            SocketAddress::Unix(path) => Some(path.clone()),
-            SocketAddress::Ip(_) => None,
-        };
+        let path = BoundPath::of(address);
         Self::listen("ConnListener::bind", base, socket, path, options, Box::new(callback))
     }
 
@@ -121,18 +119,14 @@ impl ConnListener {
         call: &'static str,
         base: &EventBase,
         socket: Socket,
-        path: Option<std::path::PathBuf>,
+        path: Option<BoundPath>,
         options: ListenerOptions,
         callback: AcceptCallback,
     ) -> Result<Self> {
-        socket.set_nonblocking(true).map_err(|error| Error::os(call, error))?;
-        let backlog = if options.backlog < 0 { i32::MAX } else { options.backlog };
-        socket.listen(backlog).map_err(|error| Error::os("listen", error))?;
-        if options.deferred_accept {
-            defer_accept(&socket)?;
-        }
+        let ready = make_listen(call, &socket, &options);
         let fd = raw_fd(&socket);
         let enabled = !options.disabled;
+        // Made before anything can fail, since it removes the path when it goes.
         let inner = Rc::new(Inner {
             base: base.downgrade(),
             socket: RefCell::new(Some(socket)),
@@ -146,9 +140,10 @@ impl ConnListener {
             freed: Cell::new(false),
         });
         let listener = Self { inner };
-        let accepting = listener.clone();
+        ready?;
+        let held = HeldByEvent(listener.clone());
         let event = Event::new(base, fd, EventFlags::READ | EventFlags::PERSIST, move |_, _| {
-            accepting.accept();
+            held.0.accept();
         })?;
         *listener.inner.event.borrow_mut() = Some(event);
         if enabled {
@@ -239,7 +234,7 @@ impl ConnListener {
     fn accept(&self) {
         for _ in 0..MOST_ACCEPTED {
             let accepted = match &*self.inner.socket.borrow() {
-                Some(socket) if self.inner.enabled.get() => {
+                Some(socket) if self.inner.enabled.get() && !self.inner.base.is_freed() => {
                     accept(socket, self.inner.options.leave_sockets_blocking)
                 }
                 _ => return,
@@ -272,12 +267,12 @@ impl ConnListener {
             return;
         };
         let weak = Rc::downgrade(&self.inner);
-        let resume = move |_: &Event, _| {
+        let resume = move |timer: &Event, _| {
             let Some(inner) = weak.upgrade() else { return };
             let listener = ConnListener { inner };
-            if listener.is_enabled() {
-                // Only a freed listener refuses, and it needs no resuming.
-                let _ = listener.enable();
+            if listener.is_enabled() && listener.enable().is_err() {
+                // The system may have no room to watch it yet; only a freed base has no timer.
+                let _ = timer.add(Some(PAUSE));
             }
         };
         // Without a timer there is no rest, and the loop tries again at once.
@@ -290,15 +285,8 @@ impl ConnListener {
 }
 
 impl Inner {
-    /// Runs a callback outside of its cell, so that it may do anything, replace itself included.
     fn call<F: ?Sized>(&self, cell: &RefCell<Option<Box<F>>>, call: impl FnOnce(&mut F)) {
-        let taken = cell.borrow_mut().take();
-        if let Some(mut callback) = taken {
-            call(&mut callback);
-            if !self.freed.get() {
-                cell.borrow_mut().get_or_insert(callback);
-            }
-        }
+        lend(cell, || !self.freed.get(), call);
     }
 
     fn free(&self) {
@@ -322,17 +310,38 @@ impl Inner {
         }
         drop(socket);
         if let Some(path) = &self.path {
-            // Somebody may have removed or replaced it, which is theirs to do.
-            let _ = std::fs::remove_file(path);
+            path.remove();
         }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // A base that is freed drops its listeners without asking them.
+        // Of a listener that could not be made.
         self.release();
     }
+}
+
+/// What the event's callback holds. A base that is freed drops it and with it the listener, whoever
+/// else holds that: its own callbacks, for one.
+struct HeldByEvent(ConnListener);
+
+impl Drop for HeldByEvent {
+    fn drop(&mut self) {
+        if self.0.inner.base.is_freed() {
+            self.0.free();
+        }
+    }
+}
+
+fn make_listen(call: &'static str, socket: &Socket, options: &ListenerOptions) -> Result<()> {
+    socket.set_nonblocking(true).map_err(|error| Error::os(call, error))?;
+    let backlog = if options.backlog < 0 { i32::MAX } else { options.backlog };
+    socket.listen(backlog).map_err(|error| Error::os("listen", error))?;
+    if options.deferred_accept {
+        defer_accept(socket)?;
+    }
+    Ok(())
 }
 
 fn bound_socket(address: &SocketAddress, options: &ListenerOptions) -> Result<Socket> {
@@ -388,10 +397,19 @@ fn accept(socket: &Socket, blocking: bool) -> io::Result<(OwnedFd, SocketAddress
 
     let mode = if blocking { SocketFlags::empty() } else { SocketFlags::NONBLOCK };
     let (accepted, peer) = rustix::net::acceptfrom_with(socket, mode | SocketFlags::CLOEXEC)?;
-    let peer = peer.and_then(|peer| std::net::SocketAddr::try_from(peer).ok());
-    // The peer of a Unix socket has no name as a rule.
-    let peer = peer.map_or_else(|| SocketAddress::Unix(Default::default()), SocketAddress::Ip);
+    let ip = peer.clone().and_then(|peer| std::net::SocketAddr::try_from(peer).ok());
+    let peer = ip.map_or_else(|| SocketAddress::Unix(unix_path(peer)), SocketAddress::Ip);
     Ok((accepted, peer))
+}
+
+/// The path of a Unix peer, which as a rule has none.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn unix_path(peer: Option<rustix::net::SocketAddrAny>) -> std::path::PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+
+    let peer = peer.and_then(|peer| rustix::net::SocketAddrUnix::try_from(peer).ok());
+    let path = peer.as_ref().and_then(|peer| peer.path_bytes()).unwrap_or_default();
+    std::ffi::OsStr::from_bytes(path).into()
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]

@@ -41,6 +41,8 @@ mod date;
 mod fd;
 #[cfg(any(unix, windows))]
 mod kernel_addr;
+#[cfg(any(feature = "bufferevent", feature = "listener"))]
+mod lend;
 mod number;
 mod random;
 mod sockaddr;
@@ -57,6 +59,8 @@ pub use addrinfo::{
 pub use ascii::{ascii_strcasecmp, ascii_strncasecmp};
 pub use date::date_rfc1123;
 pub use fd::{BorrowedFd, OwnedFd};
+#[cfg(any(feature = "bufferevent", feature = "listener"))]
+pub(crate) use lend::lend;
 pub use number::{strtoll, ParseNumberError};
 pub use random::{secure_random_bytes, secure_random_init};
 pub use sockaddr::{inet_pton_scope, ParseAddressError, SocketAddress};
