@@ -10,27 +10,35 @@ function prepareEvnode(...mode) {
   return { command: [process.execPath, '--expose-gc', `${benchDir}peers/evnode.mjs`, ...mode] };
 }
 
-function prepareEvcore() {
+/** Builds one program of the evcore peer. Returns its path. */
+export function buildRust(name) {
   if (!has('cargo')) throw new Missing('Rust (https://rustup.rs)');
   const args = [
     'build',
     '--release',
     '--package',
     'evcore-bench',
+    '--bin',
+    name,
     '--message-format=json-render-diagnostics',
   ];
   const messages = run('cargo', args, { cwd: rootDir })
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
-  return { command: [messages.find((message) => message.executable).executable] };
+  return messages.find((message) => message.executable).executable;
 }
 
-function prepareLibevent() {
-  const program = compile('peers/libevent.c', ['-levent_core'], {
+/** Compiles one program on C libevent. Returns its path. */
+export function buildLibevent(source) {
+  return compile(source, ['-levent_core'], {
     header: 'event2/bufferevent.h',
     missing: "libevent's headers (Debian: apt-get install libevent-dev)",
   });
+}
+
+function prepareLibevent() {
+  const program = buildLibevent('peers/libevent.c');
   return { command: [program], version: run(program, ['version']).trim() };
 }
 
@@ -66,7 +74,7 @@ export const peers = [
   { name: 'evnode-nested', ours: true, prepare: () => prepareEvnode('nested') },
   { name: 'evnode-waiter', ours: true, prepare: () => prepareEvnode('waiter') },
   { name: 'evnode-blocking', ours: true, prepare: () => prepareEvnode('blocking') },
-  { name: 'evcore', ours: true, prepare: prepareEvcore },
+  { name: 'evcore', ours: true, prepare: () => ({ command: [buildRust('evcore-bench')] }) },
   { name: 'node', collects: true, prepare: prepareNode },
   { name: 'bun', collects: true, prepare: prepareBun },
   { name: 'libevent', prepare: prepareLibevent },

@@ -33,7 +33,7 @@ impl EventBase {
             let mut state = self.inner.state.borrow_mut();
             state.adopt_backend(backend).map_err(|source| Error::os(CALL, source))?
         };
-        self.inner.shared.set_waker(Some(waker));
+        self.inner.mailbox.set_waker(Some(waker));
         if old.name() == "polling" {
             // Its destructor takes its own descriptors off the epoll that the parent still uses.
             std::mem::forget(old);

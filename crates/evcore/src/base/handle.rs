@@ -1,12 +1,11 @@
 //! What other threads hold of a base.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use crate::backend::Wake;
 use crate::error::{Error, Result};
 
 use super::event::{EventFlags, EventId};
+use super::mailbox::Mailbox;
 use super::EventBase;
 
 /// A handle on a base for other threads: libevent's locks, as messages.
@@ -36,7 +35,7 @@ use super::EventBase;
 #[doc(alias = "evthread_enable_lock_debugging")]
 #[derive(Clone)]
 pub struct BaseHandle {
-    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox<Post>>,
 }
 
 pub(super) enum Post {
@@ -46,76 +45,25 @@ pub(super) enum Post {
     Exit,
 }
 
-/// What a base and its handles share.
-pub(super) struct Shared {
-    mailbox: Mutex<Mailbox>,
-    /// Set while the mailbox is not empty, so that the loop need not lock it to know.
-    any: AtomicBool,
-}
-
-struct Mailbox {
-    posts: Vec<Post>,
-    /// `None` once the base is gone.
-    waker: Option<Arc<dyn Wake>>,
-}
-
-impl Shared {
-    pub(super) fn new(waker: Arc<dyn Wake>) -> Arc<Self> {
-        let mailbox = Mailbox { posts: Vec::new(), waker: Some(waker) };
-        Arc::new(Self { mailbox: Mutex::new(mailbox), any: AtomicBool::new(false) })
-    }
-
-    pub(super) fn take(&self) -> Vec<Post> {
-        if !self.any.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        let mut mailbox = self.lock();
-        self.any.store(false, Ordering::Release);
-        std::mem::take(&mut mailbox.posts)
-    }
-
-    pub(super) fn set_waker(&self, waker: Option<Arc<dyn Wake>>) {
-        let mut mailbox = self.lock();
-        let posts = if waker.is_none() { std::mem::take(&mut mailbox.posts) } else { Vec::new() };
-        mailbox.waker = waker;
-        drop(mailbox);
-        // What was posted may run code of its own when dropped: not under the lock.
-        drop(posts);
-    }
-
-    pub(super) fn has_posts(&self) -> bool {
-        self.any.load(Ordering::Acquire)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Mailbox> {
-        // Nothing that runs under the lock can leave the mailbox half changed.
-        self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn post(&self, call: &'static str, post: Post) -> Result<()> {
-        let mut mailbox = self.lock();
-        let Some(waker) = mailbox.waker.clone() else { return Err(Error::Freed { call }) };
-        mailbox.posts.push(post);
-        let first = !self.any.swap(true, Ordering::AcqRel);
-        drop(mailbox);
-        if first {
-            waker.wake().map_err(|source| Error::os(call, source))?;
-        }
-        Ok(())
-    }
-}
-
 impl BaseHandle {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(super) fn new(mailbox: Arc<Mailbox<Post>>) -> Self {
+        Self { mailbox }
     }
 
-    /// Runs `call` on the loop's thread, in its next turn. Calls run in the order of their posting.
+    fn put(&self, call: &'static str, post: Post) -> Result<()> {
+        match self.mailbox.put(post) {
+            Some(woken) => woken.map_err(|source| Error::os(call, source)),
+            None => Err(Error::Freed { call }),
+        }
+    }
+
+    /// Runs `call` on the loop's thread, after the callback that is running or in the next turn. Calls
+    /// run in the order of their posting.
     ///
     /// # Errors
     /// [`Error::Freed`] when the base is gone.
     pub fn post(&self, call: impl FnOnce(&EventBase) + Send + 'static) -> Result<()> {
-        self.shared.post("BaseHandle::post", Post::Run(Box::new(call)))
+        self.put("BaseHandle::post", Post::Run(Box::new(call)))
     }
 
     /// Makes an event active, as [`Event::active`](super::Event::active) does (`event_active`). An
@@ -125,7 +73,7 @@ impl BaseHandle {
     /// [`Error::Freed`] when the base is gone.
     #[doc(alias = "event_active")]
     pub fn activate(&self, event: EventId, flags: EventFlags) -> Result<()> {
-        self.shared.post("BaseHandle::activate", Post::Activate(event, flags))
+        self.put("BaseHandle::activate", Post::Activate(event, flags))
     }
 
     /// Ends the loop after the callback that is running (`event_base_loopbreak`).
@@ -134,7 +82,7 @@ impl BaseHandle {
     /// [`Error::Freed`] when the base is gone.
     #[doc(alias = "event_base_loopbreak")]
     pub fn loop_break(&self) -> Result<()> {
-        self.shared.post("BaseHandle::loop_break", Post::Break)
+        self.put("BaseHandle::loop_break", Post::Break)
     }
 
     /// Ends the loop after the events that are active (`event_base_loopexit`).
@@ -143,7 +91,7 @@ impl BaseHandle {
     /// [`Error::Freed`] when the base is gone.
     #[doc(alias = "event_base_loopexit")]
     pub fn loop_exit(&self) -> Result<()> {
-        self.shared.post("BaseHandle::loop_exit", Post::Exit)
+        self.put("BaseHandle::loop_exit", Post::Exit)
     }
 
     /// Makes a waiting loop turn once.
@@ -151,6 +99,6 @@ impl BaseHandle {
     /// # Errors
     /// [`Error::Freed`] when the base is gone.
     pub fn wake(&self) -> Result<()> {
-        self.shared.post("BaseHandle::wake", Post::Run(Box::new(|_| ())))
+        self.put("BaseHandle::wake", Post::Run(Box::new(|_| ())))
     }
 }

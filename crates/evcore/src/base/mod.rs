@@ -20,6 +20,7 @@ mod fork;
 mod handle;
 mod inspect;
 mod iomap;
+mod mailbox;
 mod metrics;
 mod no_backend;
 mod queue;
@@ -51,7 +52,8 @@ use crate::error::{Error, Result};
 use clock::Clock;
 use config::open_backend;
 use event::EventCallback;
-use handle::Shared;
+use handle::Post;
+use mailbox::Mailbox;
 use metrics::SlowHook;
 use run::Control;
 use slot::Count;
@@ -96,7 +98,7 @@ impl WeakEventBase {
 pub(crate) struct Inner {
     state: RefCell<State>,
     config: EventConfig,
-    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox<Post>>,
     control: Control,
     watchers: Watchers,
     /// What keeps the loop alive with no event of its own.
@@ -155,11 +157,11 @@ impl EventBase {
     /// [`Error::InvalidArgument`] for a number of priorities that cannot be.
     pub fn with_backend(config: &EventConfig, backend: Box<dyn Backend>) -> Result<Self> {
         config::check_priorities("EventBase::with_backend", config.priorities)?;
-        let shared = Shared::new(backend.waker());
+        let mailbox = Arc::new(Mailbox::new(backend.waker()));
         let inner = Inner {
             state: RefCell::new(State::new(config, backend)),
             config: config.clone(),
-            shared,
+            mailbox,
             control: Control::default(),
             watchers: Watchers::default(),
             virtuals: Cell::default(),
@@ -198,7 +200,7 @@ impl EventBase {
         let waker = backend.waker();
         let mut state = self.inner.state.borrow_mut();
         let old = state.replace_backend(backend).map_err(|source| Error::os(CALL, source))?;
-        self.inner.shared.set_waker(Some(waker));
+        self.inner.mailbox.set_waker(Some(waker));
         Ok(old)
     }
 
@@ -324,7 +326,7 @@ impl EventBase {
 
     /// A handle for other threads.
     pub fn handle(&self) -> BaseHandle {
-        BaseHandle::new(self.inner.shared.clone())
+        BaseHandle::new(self.inner.mailbox.clone())
     }
 
     /// Frees all events and their callbacks and ends the loop (`event_base_free`); finalizers that
@@ -339,7 +341,7 @@ impl EventBase {
         if self.inner.freed.replace(true) {
             return;
         }
-        self.inner.shared.set_waker(None);
+        self.inner.mailbox.set_waker(None);
         let (finalizers, others) = self.inner.state.borrow_mut().clear();
         if finalize {
             run_finalizers(self.inner.weak(), finalizers);
@@ -413,7 +415,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.shared.set_waker(None);
+        self.mailbox.set_waker(None);
         let (finalizers, _) = self.state.get_mut().clear();
         run_finalizers(Weak::new(), finalizers);
     }

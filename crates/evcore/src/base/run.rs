@@ -164,6 +164,7 @@ impl Inner {
         self.control.got_exit.set(false);
         self.control.got_break.set(false);
         loop {
+            self.mailbox.settle();
             let was_active = self.is_active();
             if !was_active && !flags.contains(LoopFlags::NO_EXIT_ON_EMPTY) && self.is_empty() {
                 return Ok(LoopExit::NoEvents);
@@ -198,7 +199,7 @@ impl Inner {
     }
 
     fn is_active(&self) -> bool {
-        self.state.borrow().is_active() || self.shared.has_posts()
+        self.state.borrow().is_active() || !self.mailbox.is_empty()
     }
 
     fn is_empty(&self) -> bool {
@@ -241,7 +242,7 @@ impl Inner {
     }
 
     fn run_posts(self: &Rc<Self>) {
-        for post in self.shared.take() {
+        for post in self.mailbox.take() {
             if self.freed.get() {
                 return;
             }
@@ -286,6 +287,11 @@ impl Inner {
         };
         while let Some((fired, calls)) = batch.next(priority) {
             batch.call(fired, calls);
+            // What other threads ask for does not wait for the whole batch: an event more urgent
+            // than these must cut in, wherever it was made active.
+            if !self.mailbox.is_empty() {
+                self.run_posts();
+            }
             if self.control.break_asked.get()
                 || self.control.continue_asked.get()
                 || self.freed.get()
@@ -331,6 +337,8 @@ struct RunningLoop<'a>(&'a Inner);
 impl Drop for RunningLoop<'_> {
     fn drop(&mut self) {
         self.0.control.running.set(false);
+        // From here on a letter has to wake whoever waits in the loop's place.
+        self.0.mailbox.settle();
         self.0.forget_time();
     }
 }
