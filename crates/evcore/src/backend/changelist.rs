@@ -1,7 +1,7 @@
 //! `epoll` with a list of changes.
 //!
 //! What is added, modified and removed between two waits is only noted; the next wait tells the
-//! kernel, in at most one system call a descriptor. That pays where interests go to and fro, and it
+//! kernel, in at most one system call a descriptor (two where a number was reused). That pays where interests go to and fro, and it
 //! has a price: the kernel learns of a removal late, when the descriptor may be closed, its number
 //! reused, or a duplicate of it open. Three rules make up for it:
 //!

@@ -97,6 +97,11 @@ pub trait Backend {
     /// What it can do.
     fn features(&self) -> Features;
     /// Starts to watch `fd`.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said, at once. With a list of changes ([`Options::changelist`]) it says some of
+    /// it in the next wait only; the descriptor is then reported as if it had hung up.
     fn add(&mut self, fd: RawFd, interest: Interest) -> io::Result<()>;
     /// Changes what `fd` is watched for, from `old`.
     fn modify(&mut self, fd: RawFd, old: Interest, interest: Interest) -> io::Result<()>;
