@@ -38,7 +38,6 @@ export function rustSymbols(root: string): (path: string) => boolean {
 
   return (path) => {
     const parts = path.split('::');
-    if (parts[0] === 'std' || parts[0] === 'core') return parts.length > 1;
     const last = parts.at(-1) ?? '';
     if (existsSync(join(target, 'doc', ...parts, 'index.html'))) return true;
     if (itemPage(parts.slice(0, -1), last)) return true;

@@ -1,6 +1,7 @@
 // Which public symbols the package has: in the declarations, asked of the TypeScript compiler, and
-// at run time, asked of the module.
+// at run time, asked of the module. What Node and JavaScript have themselves is asked of them.
 
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 import * as evnode from 'evnode';
@@ -8,11 +9,12 @@ import ts from 'typescript';
 
 /** `A.prototype[Symbol.dispose]` → `A`, `prototype`, `[Symbol.dispose]`. */
 const split = (path: string) => path.match(/\[[^\]]+\]|[^.[\]]+/g) ?? [];
+const load = createRequire(__filename) as (name: string) => object;
 const symbolName = (part: string) => /^\[Symbol\.(\w+)\]$/.exec(part)?.[1];
 
-function atRunTime(path: string): boolean {
+function atRunTime(path: string, module: object = evnode): boolean {
   const [first = '', ...rest] = split(path);
-  let at = (evnode as Record<string, unknown>)[first];
+  let at = (module as Record<string, unknown>)[first];
   if (at === undefined) return false;
   for (const part of rest) {
     const name = symbolName(part);
@@ -22,6 +24,14 @@ function atRunTime(path: string): boolean {
     at = Object.getOwnPropertyDescriptor(at, key)?.value;
   }
   return true;
+}
+
+/** Of `node:dns.lookup` or `globalThis.Date.now`; `undefined` for what is the package's own. */
+function inNode(path: string): boolean | undefined {
+  const [first = '', ...rest] = split(path);
+  if (first === 'globalThis') return atRunTime(rest.join('.'), globalThis);
+  if (first.startsWith('node:')) return atRunTime(rest.join('.'), load(first));
+  return undefined;
 }
 
 /** Tells of a path such as `EvBuffer.prototype.drain` whether it exists. */
@@ -47,6 +57,8 @@ export function typescriptSymbols(root: string): (path: string) => boolean {
   };
 
   return (path) => {
+    const ofNode = inNode(path);
+    if (ofNode !== undefined) return ofNode;
     const [first = '', ...rest] = split(path);
     let symbol = exported.get(first);
     if (symbol && symbol.flags & ts.SymbolFlags.Alias) symbol = checker.getAliasedSymbol(symbol);

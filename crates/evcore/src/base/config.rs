@@ -132,8 +132,8 @@ impl EventConfig {
     }
 
     /// Measures how long callbacks and waits take and how late timers are, for
-    /// [`EventBase::metrics`], at the price of reading the clock once a callback. All else is
-    /// counted in any case.
+    /// [`EventBase::metrics`](super::EventBase::metrics), at the price of reading the clock once a
+    /// callback. All else is counted in any case.
     pub fn metrics(&mut self, metrics: bool) -> &mut Self {
         self.metrics = metrics;
         self
