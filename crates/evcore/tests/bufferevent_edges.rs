@@ -200,6 +200,19 @@ fn a_connect_is_refused_while_another_one_goes_on() {
 }
 
 #[test]
+fn a_connect_is_refused_and_harms_nothing_when_there_is_a_connection() {
+    let base = EventBase::new().unwrap();
+    let (mut peer, bev) = pair(&base);
+    assert!(matches!(bev.connect(&refusing_address()), Err(Error::InvalidArgument { .. })));
+    bev.write(b"hello").unwrap();
+    bev.close();
+    base.dispatch().unwrap();
+    let mut text = String::new();
+    peer.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "hello");
+}
+
+#[test]
 fn a_failed_connect_stays_failed_when_its_error_is_taken_at_once() {
     let base = EventBase::new().unwrap();
     let bev = unconnected(&base);

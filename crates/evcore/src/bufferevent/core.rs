@@ -393,7 +393,11 @@ impl Core {
         let timer = self.timeouts.get().and_then(|timeouts| timeouts.timer.take());
         // The events let go of the descriptor before it is closed.
         drop((events, timer));
-        self.release_transport();
+        if let Some(transport) = self.transport.take() {
+            if !self.options.contains(BufferEventOptions::CLOSE_ON_FREE) {
+                transport.release();
+            }
+        }
         for buffer in [&self.input, &self.output] {
             if let Ok(mut buffer) = buffer.try_borrow_mut() {
                 *buffer = EvBuffer::new();
@@ -401,22 +405,6 @@ impl Core {
         }
         self.release_sources();
         drop(self.handler.take());
-    }
-
-    pub(super) fn release_transport(&self) {
-        let transport = self.transport.take();
-        if let Some(transport) = transport {
-            if !self.options.contains(BufferEventOptions::CLOSE_ON_FREE) {
-                transport.release();
-            }
-        }
-    }
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        // A base that is freed drops its bufferevents without asking them.
-        self.release_transport();
     }
 }
 

@@ -120,13 +120,16 @@ impl BufferEvent {
     ///
     /// # Errors
     /// [`Error::Os`] when there can be no socket, [`Error::InvalidArgument`] for a path that is too
-    /// long or while another connect goes on, [`Error::Freed`].
+    /// long, while another connect goes on and when it is connected, [`Error::Freed`].
     #[doc(alias = "bufferevent_socket_connect")]
     pub fn connect(&self, address: &SocketAddress) -> Result<()> {
         const CALL: &str = "BufferEvent::connect";
         self.core.check_open(CALL)?;
         if self.core.is(Suspended::CONNECTING) {
             return Err(Error::invalid(CALL, "it is connecting already; wait for its event"));
+        }
+        if self.peer_address().is_some() {
+            return Err(Error::invalid(CALL, "it is connected already; make another bufferevent"));
         }
         if !self.core.has_transport() {
             let transport =
