@@ -257,7 +257,8 @@ export class EventBase implements Disposable {
    * Runs the loop on this thread until it ends; Node's own loop stands still meanwhile, but promises
    * and `process.nextTick` run between callbacks (`event_base_dispatch`). Promises do not when this
    * is called within one's own callback, or at the top level of an ECMAScript module, which is one:
-   * the engine does not nest them. Call it from `setImmediate` then.
+   * the engine does not nest them. Call it from `setImmediate` then. In Bun and Deno they run after the
+   * loop.
    *
    * @throws what a callback has thrown; EvError `ERR_EVNODE_LOOP_RUNNING` within a callback
    */

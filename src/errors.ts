@@ -21,11 +21,14 @@ export interface SystemErrorFields {
  * error (`ECONNREFUSED`) or `ERR_EVNODE_…`.
  *
  * - `ERR_EVNODE_CLOSED`: the object was freed or closed.
+ * - `ERR_EVNODE_BUSY`: a callback, an iterator or a stream takes already what was to be iterated.
  * - `ERR_EVNODE_LOOP_RUNNING`: the loop was started within itself.
  * - `ERR_EVNODE_UNSUPPORTED`: neither the method nor the platform can do this.
  * - `ERR_EVNODE_TIMEOUT`: a bufferevent's timeout has passed.
  * - `ERR_EVNODE_LINE_TOO_LONG`: a line is longer than `maxLength`.
  * - `ERR_EVNODE_FROZEN`: the buffer does not allow changes at this end.
+ * - `ERR_EVNODE_NO_MEMORY`: a buffer cannot grow any more.
+ * - `ERR_EVNODE_IO`, `ERR_EVNODE_FAILED`: the system failed without a number that tells why.
  * - `ERR_EVNODE_ENV_CLOSING`: the thread's environment ends.
  * - `ERR_EVNODE_INTERNAL`: a defect in evnode.
  *

@@ -169,6 +169,12 @@ impl Dispatch {
         }
     }
 
+    /// Leaves the asynchronous context to an environment that ends: Deno aborts when it is destroyed
+    /// then.
+    pub(crate) fn forget_context(&self) {
+        self.context.set(ptr::null_mut());
+    }
+
     /// Never calls JavaScript again: the environment ends.
     pub(crate) fn stop(&self) {
         self.dead.set(true);

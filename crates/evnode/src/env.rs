@@ -1,8 +1,8 @@
 //! What there is once per environment: the main thread's and each worker's.
 //!
 //! Nothing here is a process-wide static: workers load the same module. An environment ends through
-//! one asynchronous cleanup hook, which frees every object, joins our threads, closes the handles of
-//! the host's loop and lets go only when the last of those is closed; Node waits for it.
+//! one cleanup hook, which frees every object, joins our threads and closes the handles of the host's
+//! loop; in Node it is an asynchronous one and lets go only when the last of those is closed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -67,7 +67,7 @@ impl EnvState {
     ///
     /// # Safety
     /// `raw` is an environment, and this is called once for it, on its thread.
-    pub(crate) unsafe fn create(raw: sys::napi_env) -> napi::Result<Rc<Self>> {
+    pub(crate) unsafe fn create(raw: sys::napi_env, has_libuv: bool) -> napi::Result<Rc<Self>> {
         let state = Rc::new_cyclic(|this| Self {
             this: this.clone(),
             raw,
@@ -85,7 +85,11 @@ impl EnvState {
         // SAFETY: raw is live; both pointers are references of ours that the callbacks give back.
         let status = unsafe {
             sys::napi_set_instance_data(raw, instance, Some(release), ptr::null_mut());
-            sys::napi_add_async_cleanup_hook(raw, Some(end), ending, &mut hook)
+            if has_libuv {
+                sys::napi_add_async_cleanup_hook(raw, Some(end), ending, &mut hook)
+            } else {
+                sys::napi_add_env_cleanup_hook(raw, Some(end_at_once), ending)
+            }
         };
         if status != sys::Status::napi_ok {
             return Err(napi::Error::from_status(status.into()));
@@ -180,6 +184,16 @@ impl EnvState {
     }
 }
 
+/// As [`end`], where there are no handles of libuv's to wait for. Deno frees an asynchronous hook
+/// twice.
+unsafe extern "C" fn end_at_once(data: *mut c_void) {
+    // SAFETY: the same reference, given to this hook instead.
+    unsafe {
+        (*data.cast::<EnvState>()).dispatch.forget_context();
+        end(ptr::null_mut(), data);
+    }
+}
+
 /// Runs when the environment begins to end: JavaScript cannot be called any more.
 unsafe extern "C" fn end(_hook: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
     // SAFETY: this is the reference that `create` gave to the hook, which runs once.
@@ -204,7 +218,7 @@ unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut
 pub(crate) fn install(env: &napi::Env, exports: sys::napi_value) -> napi::Result<()> {
     // SAFETY: Node calls a module's initialisation once per environment, with live values.
     unsafe {
-        let state = EnvState::create(env.raw())?;
+        let state = EnvState::create(env.raw(), crate::attach::has_libuv(env))?;
         crate::raw::install(&state, exports)
     }
 }
