@@ -28,11 +28,10 @@ impl Queue {
     /// Takes the first one out.
     pub(super) fn pop(&mut self, slots: &mut Slots) -> Option<u32> {
         let index = self.first()?;
+        // The next one's link to this one is left as it is: nobody follows it from the head.
         self.head = slots[index].next_queued;
         if self.head == NONE {
             self.tail = NONE;
-        } else {
-            slots[self.head].previous_queued = NONE;
         }
         Some(index)
     }
@@ -51,13 +50,14 @@ impl Queue {
 
     pub(super) fn remove(&mut self, slots: &mut Slots, index: u32) {
         let (previous, next) = (slots[index].previous_queued, slots[index].next_queued);
-        if previous == NONE {
+        let first = self.head == index;
+        if first {
             self.head = next;
         } else {
             slots[previous].next_queued = next;
         }
         if next == NONE {
-            self.tail = previous;
+            self.tail = if first { NONE } else { previous };
         } else {
             slots[next].previous_queued = previous;
         }
