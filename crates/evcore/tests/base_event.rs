@@ -1,4 +1,5 @@
 //! What else can be done with an event: finalizers, assignment, common timeouts, several on one fd.
+#![cfg(unix)]
 
 use std::cell::{Cell, RefCell};
 use std::io::Write;

@@ -1,4 +1,5 @@
 //! Log and fatal callbacks, debug logging, debug mode. One test a process-wide setting, in turn.
+#![cfg(unix)]
 
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;

@@ -187,7 +187,7 @@ impl State {
             #[cfg(not(windows))]
             let none = fd < 0;
             #[cfg(windows)]
-            let none = fd == NO_FD;
+            let none = fd == super::NO_FD;
             if none {
                 return Err(Error::invalid(call, format!("{fd} is not a descriptor")));
             }
