@@ -187,7 +187,7 @@ impl State {
             #[cfg(not(windows))]
             let none = fd < 0;
             #[cfg(windows)]
-            let none = fd == NO_FD;
+            let none = fd == super::NO_FD;
             if none {
                 return Err(Error::invalid(call, format!("{fd} is not a descriptor")));
             }
@@ -237,6 +237,7 @@ impl State {
 
     /// Queues an event's callback. One that ran in this turn already, or was made in it, waits for
     /// the next, so that no callback can keep the loop from looking at the descriptors.
+    #[inline]
     pub(super) fn activate(&mut self, index: u32, fired: EventFlags, calls: u16) {
         let slot = &mut self.slots[index];
         slot.fired |= fired;
