@@ -237,6 +237,7 @@ impl State {
 
     /// Queues an event's callback. One that ran in this turn already, or was made in it, waits for
     /// the next, so that no callback can keep the loop from looking at the descriptors.
+    #[inline]
     pub(super) fn activate(&mut self, index: u32, fired: EventFlags, calls: u16) {
         let slot = &mut self.slots[index];
         slot.fired |= fired;
