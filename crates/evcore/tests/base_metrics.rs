@@ -43,15 +43,22 @@ fn turns_events_and_waits_are_always_counted() {
 #[test]
 fn times_are_measured_on_request() {
     let base = EventBase::with_config(EventConfig::new().metrics(true)).unwrap();
-    let slow = Event::timer(&base, |_, _| busy_for(MS * 20)).unwrap();
+    // The slow callback itself sets the other timer, which so is late however fast the machine is;
+    // the long one keeps the loop waiting.
     let late = Event::timer(&base, |_, _| ()).unwrap();
+    let slow = Event::timer(&base, move |_, _| {
+        late.add(Some(MS * 5)).unwrap();
+        busy_for(MS * 20);
+    })
+    .unwrap();
+    let long = Event::timer(&base, |_, _| ()).unwrap();
     slow.add(Some(MS)).unwrap();
-    late.add(Some(MS * 5)).unwrap();
+    long.add(Some(MS * 200)).unwrap();
     base.dispatch().unwrap();
     let metrics = base.metrics();
-    assert_eq!(metrics.callback_time.count(), 2);
+    assert_eq!(metrics.callback_time.count(), 3);
     assert!(metrics.callback_time.quantile(1.0).unwrap() >= 20_000_000);
-    assert_eq!(metrics.timer_lateness.count(), 2);
+    assert_eq!(metrics.timer_lateness.count(), 3);
     assert!(metrics.timer_lateness.quantile(1.0).unwrap() >= 10_000_000);
     assert_eq!(metrics.wait_time.count(), metrics.waits);
     assert!(metrics.wait_time.quantile(1.0).unwrap() >= 500_000);
