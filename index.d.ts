@@ -41,6 +41,19 @@ export interface Kinds {
   /** A bufferevent that `bevClose` closed has sent what was queued, or cannot any more. handle:
    * bufferevent, dead after this call. */
   readonly CLOSED: 10
+  /** The loop is about to wait. handle: watcher; what: milliseconds at most, < 0 for ever. */
+  readonly PREPARE: 11
+  /** The loop has waited. handle: watcher. */
+  readonly CHECK: 12
+  /** An event was finalized (`eventFinalize`). handle: event. */
+  readonly FINALIZED: 13
+  /** A callback took long (`baseSetSlowCallback`); `baseSlowCallback` tells more. handle: base. */
+  readonly SLOW_CALLBACK: 14
+  /** Another thread has sent a message; `baseTakeMessage` takes it. handle: base. */
+  readonly MESSAGE: 15
+  /** Another thread wants an event to be active. handle: base; what: EventFlags; extra: the event's
+   * handle, which may be dead. */
+  readonly ACTIVATED: 16
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
@@ -90,6 +103,16 @@ export interface Raw {
   eventRemoveTimer(event: Handle): void
   /** Makes it active with these flags, as if it had happened. */
   eventActive(event: Handle, what: number): void
+  /** As `eventActive`; the callback of a signal event runs so many times, 0 to 65535. */
+  eventActiveTimes(event: Handle, what: number, calls: number): void
+  /** Makes it pending with a timeout by its number (`baseInitCommonTimeout`). */
+  eventAddCommon(event: Handle, timeout: number): void
+  /** Makes it another event, while it is neither pending nor active. */
+  eventAssign(event: Handle, fd: number, flags: number): void
+  /** Makes it neither pending nor active, and calls FINALIZED when no callback can run any more. */
+  eventFinalize(event: Handle): void
+  /** Milliseconds until its timeout, or null when it has none. */
+  eventRemaining(event: Handle): number | null
   /** Which of `what` it is pending or active for. */
   eventPending(event: Handle, what: number): number
   /** Sets the priority, 0 being the most urgent; RangeError outside the base's priorities. */
@@ -213,11 +236,23 @@ export interface AddressInfo {
   port?: number
 }
 
+/** Makes the events on a descriptor active that wait for any of `what`. */
+export declare function baseActiveByFd(base: Handle, fd: number, what: number): void
+
+/** Makes the events of a signal active. */
+export declare function baseActiveBySignal(base: Handle, signal: number): void
+
 /** How it runs: `uv`, `nested`, `waiter` or `none`. */
 export declare function baseAttachment(base: Handle): string
 
 /** The turn's time in milliseconds since the epoch, with fractions. */
 export declare function baseCachedTime(base: Handle): number
+
+/** How many events there are; one that is both pending and active counts once for each. */
+export declare function baseCounts(base: Handle): EventCounts
+
+/** A line of text for every event that is pending or active. */
+export declare function baseDump(base: Handle): string
 
 /** Events pending or active, internal ones not counted. */
 export declare function baseEventCount(base: Handle): number
@@ -240,6 +275,9 @@ export declare function baseGotExit(base: Handle): boolean
 /** Whether `baseRef` holds. */
 export declare function baseHasRef(base: Handle): boolean
 
+/** Prepares a timeout that many events share; returns its number for `eventAddCommon`. */
+export declare function baseInitCommonTimeout(base: Handle, ms: number): number
+
 /** Whether a turn is running, that is, whether we are inside one of its callbacks. */
 export declare function baseIsRunning(base: Handle): boolean
 
@@ -252,8 +290,14 @@ export declare function baseLoopContinue(base: Handle): void
 /** Ends the loop after `ms` milliseconds (none: after the active events have run). */
 export declare function baseLoopExit(base: Handle, ms?: number | undefined | null): void
 
+/** The most events that there have been; counts anew from what there is with `reset`. */
+export declare function baseMaxCounts(base: Handle, reset: boolean): EventCounts
+
 /** The method's name: `uv` in uv mode, else `epoll`, ... */
 export declare function baseMethod(base: Handle): string
+
+/** What the base's loop did so far; with `reset`, counting starts anew. */
+export declare function baseMetrics(base: Handle, reset: boolean): NativeMetrics
 
 /** Creates a base and attaches it as `attach` says. */
 export declare function baseNew(options?: BaseOptions | undefined | null): Handle
@@ -283,6 +327,14 @@ export interface BaseOptions {
   ignoreEnv?: boolean
   /** Do not cache the time within a turn. */
   noCacheTime?: boolean
+  /** Read the clock for every timer that is set. */
+  preciseTimer?: boolean
+  /** Have epoll collect changes until the next wait. */
+  epollChangelist?: boolean
+  /** Look for misuse that is not found otherwise. */
+  debugMode?: boolean
+  /** Measure the times that `baseMetrics` tells. */
+  metrics?: boolean
   /** Look for more urgent events after so many milliseconds of callbacks. */
   maxDispatchMs?: number
   /** Look for more urgent events after so many callbacks. */
@@ -299,6 +351,18 @@ export declare function basePriorityInit(base: Handle, priorities: number): void
 
 /** Lets the base keep the process alive while it has events (the default). */
 export declare function baseRef(base: Handle): void
+
+/** Calls SLOW_CALLBACK after every callback that took `ms` or longer; null ends that. */
+export declare function baseSetSlowCallback(base: Handle, ms?: number | undefined | null): void
+
+/** The callback that SLOW_CALLBACK was called for last. */
+export declare function baseSlowCallback(base: Handle): NativeSlowCallback | null
+
+/** The message that came first of those not yet taken. */
+export declare function baseTakeMessage(base: Handle): Buffer | null
+
+/** A name for the base by which other threads reach it; the same at every call. */
+export declare function baseToken(base: Handle): string
 
 /** Lets the process end although the base has events. */
 export declare function baseUnref(base: Handle): void
@@ -347,6 +411,31 @@ export declare function bevWatermark(bev: Handle, what: number): Array<number>
 
 /** Lengths of the contiguous pieces that a buffer is made of. */
 export declare function bufferSegments(buffer: Handle): Array<number>
+
+/** Switches debug messages on or off. */
+export declare function enableDebugLogging(on: boolean): void
+
+/** How many events there are, by what they do. */
+export interface EventCounts {
+  /** Events whose callback waits to be run (`EVENT_BASE_COUNT_ACTIVE`). */
+  active: number
+  /** Events that wait for something (`EVENT_BASE_COUNT_ADDED`). */
+  added: number
+  /** What else keeps the loop from ending (`EVENT_BASE_COUNT_VIRTUAL`). */
+  virtual: number
+}
+
+/** Looks up a host and a service, and waits for the answer. */
+export declare function getaddrinfo(host: string | undefined | null, service: string | undefined | null, hints: NativeAddressHints): NativeAddresses
+
+/** Lets go of all that is held for the process and for this thread. */
+export declare function globalShutdown(): void
+
+/** The text of 4 or 16 bytes; null for another number of bytes. */
+export declare function inetNtop(bytes: Uint8Array): string | null
+
+/** The 4 or 16 bytes of an address in text; null when it is none. */
+export declare function inetPton(text: string): Buffer | null
 
 /**
  * Binds and listens on `host:port` or, with port absent, on a Unix socket's path. `host` is a
@@ -402,8 +491,123 @@ export interface ListenerOptions {
   bevOptions?: number
 }
 
+/** The state of the buffers' memory. */
+export declare function memoryStatistics(): MemoryStatistics
+
+/** What the buffers of the whole process have of memory. */
+export interface MemoryStatistics {
+  /** Bytes in blocks, those kept for later included. */
+  allocated: number
+  /** The most that this has been. */
+  peak: number
+  /** The most that it may be; absent when there is no limit. */
+  limit?: number
+  /** How many blocks there are. */
+  blocks: number
+  /** How often a block was asked of the allocator. */
+  allocations: number
+  /** How often there was none, for want of memory or because of the limit. */
+  refused: number
+}
+
 /** The features of a method, or null when this build has none of that name. */
 export declare function methodFeatures(name: string): number | null
+
+/** What `getaddrinfo` found, or why it found nothing. */
+export interface NativeAddresses {
+  /** The addresses, the preferred one first. */
+  addresses: Array<AddressInfo>
+  /** The host's real name, if it was asked for. */
+  canonicalName?: string
+  /** The error's name, `EAI_…`. */
+  code?: string
+  /** What it means. */
+  message?: string
+}
+
+/** What `getaddrinfo` is asked for. */
+export interface NativeAddressHints {
+  /** 4, 6 or 0 for both. */
+  family: number
+  /** For listening: without a host, any address of this machine. */
+  passive: boolean
+  /** The host's real name, too. */
+  canonicalName: boolean
+  /** The host is an address; nothing is looked up. */
+  numeric: boolean
+  /** Only families that this machine has addresses of. */
+  configured: boolean
+}
+
+/** What a loop did; histograms by bucket: 0 counts zeroes, bucket `b` what has `b` bits. */
+export interface NativeMetrics {
+  /** Turns of the loop. */
+  turns: number
+  /** Callbacks of events that ran. */
+  events: number
+  /** Turns in which the loop was ready to wait. */
+  waits: number
+  /** Callbacks that ran in each turn. */
+  eventsPerTurn: Array<number>
+  /** Nanoseconds that each callback took; empty without the option `metrics`, as are the next two. */
+  callbackTime: Array<number>
+  /** Nanoseconds from the end of each timeout to the turn that noticed. */
+  timerLateness: Array<number>
+  /** Nanoseconds that each wait took. */
+  waitTime: Array<number>
+}
+
+/** A callback that took longer than it should have. */
+export interface NativeSlowCallback {
+  /** The event's handle; 0 when it is gone or none of JavaScript's. */
+  event: Handle
+  /** Its descriptor or signal, or -1. */
+  fd: number
+  /** What it was active for. */
+  what: number
+  /** Milliseconds that the callback took. */
+  ms: number
+}
+
+/** Reads an address with a port. */
+export declare function parseSockaddrPort(text: string): AddressInfo
+
+/** Has a base's event made active, from any thread. */
+export declare function remoteActivate(token: string, event: Handle, what: number): void
+
+/** Ends a base's loop after the callback that runs, from any thread. */
+export declare function remoteLoopBreak(token: string): void
+
+/** Ends a base's loop after the events that are active, from any thread. */
+export declare function remoteLoopExit(token: string): void
+
+/** Sends a message to a base, from any thread. */
+export declare function remotePost(token: string, message: Uint8Array): void
+
+/** Makes a base's loop turn once, from any thread. */
+export declare function remoteWake(token: string): void
+
+/**
+ * Calls `callback` with what is found of misuse that a program had better not survive, as
+ * `setLogCallback` does; the call that found it throws all the same. Null for none.
+ */
+export declare function setFatalCallback(callback?: ((arg0: string) => void) | undefined | null): void
+
+/**
+ * Sends the messages of all threads to this thread's `callback`, with their severity: 0 debug,
+ * 1 message, 2 warning, 3 error. They come in order, but only when JavaScript has returned to the
+ * host's loop. Null: to standard error again, where they also go when the thread has ended.
+ */
+export declare function setLogCallback(callback?: ((arg0: number, arg1: string) => void) | undefined | null): void
+
+/** Limits the bytes in blocks of the whole process; null lifts the limit. */
+export declare function setMemoryLimit(bytes?: number | undefined | null): void
+
+/** Compares two addresses as text: negative, 0 or positive. */
+export declare function sockaddrCmp(left: string, right: string, includePort: boolean): number
+
+/** Two connected stream sockets. */
+export declare function socketpair(): Array<number>
 
 /** What is alive in this environment; all zero after a clean shutdown. */
 export declare function statistics(): Statistics
@@ -420,6 +624,8 @@ export interface Statistics {
   bufferevents: number
   /** Listeners. */
   listeners: number
+  /** Watchers. */
+  watchers: number
   /** Handles of the host's loop (libuv) that are open or closing. */
   hostHandles: number
 }
@@ -429,3 +635,12 @@ export declare function supportedMethods(): Array<string>
 
 /** The version of the native layer. */
 export declare function version(): string
+
+/** The version as a number, a byte each for major, minor and patch, then one that is 0. */
+export declare function versionNumber(): number
+
+/** Ends a watcher; also while its callback runs. */
+export declare function watcherFree(watcher: Handle): void
+
+/** Creates a watcher: calls PREPARE before every wait, or, with `check`, CHECK after every wait. */
+export declare function watcherNew(base: Handle, check: boolean): Handle

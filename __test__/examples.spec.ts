@@ -51,3 +51,56 @@ test('quickstart.ts serves 64 MiB of lines, checks every byte and compares', asy
   t.regex(stdout, /^node:net +\d+ +\d+ +[\d.]+ µs$/m);
   t.regex(stdout, /evnode uses [\d.]+ of the CPU that node:net uses/);
 });
+
+test('timers.ts fires once, thrice and a thousand times', async (t) => {
+  const { code, stdout, stderr } = await outcome(start('examples/timers.ts'));
+  t.is(code, 0, stderr);
+  t.is(stdout, 'once\ntick 1\ntick 2\ntick 3\n1000 idle timeouts\n');
+});
+
+test('priorities.ts runs what is urgent first', async (t) => {
+  const { code, stdout, stderr } = await outcome(start('examples/priorities.ts'));
+  t.is(code, 0, stderr);
+  t.is(stdout, 'request 1\nalarm\nrequest 2\nhousekeeping\n');
+});
+
+test('worker-wakeup.ts is woken and ended by its worker', async (t) => {
+  const { code, stdout, stderr } = await outcome(start('examples/worker-wakeup.ts'));
+  t.is(code, 0, stderr);
+  t.regex(stdout, /^(message \{ step: [123], .*\n){3}activated with 2\nended by the worker\n$/);
+});
+
+if (process.platform !== 'win32') {
+  test('watch-fd.ts writes when there is room and loses nothing', async (t) => {
+    const { code, stdout, stderr } = await outcome(start('examples/watch-fd.ts'));
+    t.is(code, 0, stderr);
+    t.is(stdout, 'wrote 4194304 bytes, read 4194304\n');
+  });
+
+  test("signals.ts counts signals beside Node's own handler and ends", async (t) => {
+    const child = start('examples/signals.ts');
+    t.teardown(() => child.kill('SIGKILL'));
+    let said = '';
+    const hear = (wanted: string) =>
+      new Promise<void>((resolve) => {
+        const look = () => {
+          if (!said.includes(wanted)) return;
+          child.stdout?.off('data', look);
+          resolve();
+        };
+        child.stdout?.on('data', look);
+        look();
+      });
+    child.stdout?.on('data', (text: Buffer) => (said += String(text)));
+    await hear('ready');
+    child.kill('SIGUSR2');
+    await hear('SIGUSR2 1');
+    await hear("Node's own handler");
+    child.kill('SIGUSR2');
+    await hear('SIGUSR2 2');
+    const exit = once(child, 'exit');
+    child.kill('SIGTERM');
+    t.deepEqual(await exit, [0, null]);
+    await hear('SIGTERM');
+  });
+}

@@ -1,18 +1,19 @@
 // EventBase: libevent's event_base, the loop.
 
-import { isMainThread } from 'node:worker_threads';
-
-import type { BaseOptions } from '../index.js';
+import type { EventCounts } from '../index.js';
 import type { BufferEvent } from './bufferevent.js';
+import { baseOptions, type Attachment, type EventConfig } from './config.js';
 import { connect, type ConnectOptions } from './connect.js';
 import { EvError, typeError } from './errors.js';
 import { Event, type EventCallback } from './event.js';
-import { EventFlags } from './flags.js';
+import { finishAll } from './finalize.js';
+import { EventFlags, LoopExit } from './flags.js';
 import { ConnListener, type ConnectionCallback, type ListenOptions } from './listener.js';
-import { binding, freeAll, keep, raw, release } from './native.js';
+import { eventName, metricsOf, tellSlow, type Metrics } from './metrics.js';
+import { binding, freeAll, keep, keptFor, raw, release } from './native.js';
 import {
   boolean,
-  choice,
+  callback as optional,
   descriptor,
   flags,
   integer,
@@ -22,112 +23,11 @@ import {
   signalNumber,
   text,
 } from './options.js';
-
-/** How a loop runs (`EVLOOP_…`). */
-export const LoopFlags = {
-  /** Wait until something happens, run what is active, and return. */
-  ONCE: 1,
-  /** Do not wait; run what is active, and return. */
-  NONBLOCK: 2,
-  /** Go on without events until told to stop. */
-  NO_EXIT_ON_EMPTY: 4,
-} as const;
-
-/** Why a loop ended. */
-export const LoopExit = {
-  /** There are no events left. */
-  NO_EVENTS: 0,
-  /** `loopExit` was called. */
-  EXIT: 1,
-  /** `loopBreak` was called, or the base was freed. */
-  BREAK: 2,
-  /** The turn that was asked for has run. */
-  DONE: 3,
-} as const;
-/** Why a loop ended. */
-export type LoopExit = (typeof LoopExit)[keyof typeof LoopExit];
-
-/** What a method can do (`EV_FEATURE_…`). */
-export const Features = {
-  /** Edge-triggered events. */
-  ET: 1,
-  /** Its cost does not grow with the number of events. */
-  O1: 2,
-  /** Descriptors other than sockets. */
-  FDS: 4,
-  /** Tells that the peer has closed without reading. */
-  EARLY_CLOSE: 8,
-  /** Timeouts finer than a millisecond. */
-  NS_TIMEOUT: 16,
-} as const;
-
-const ATTACH = ['auto', 'uv', 'nested', 'waiter', 'none'] as const;
-
-/**
- * How a base runs: `uv` on handles of Node's own loop, `nested` with a loop of its own inside of
- * Node's, `waiter` with a thread that waits, `none` only in {@link EventBase.dispatchSync}; `auto`
- * takes `uv`, or `nested` for what libuv lacks, or `waiter` where there is no libuv.
- */
-export type Attachment = (typeof ATTACH)[number];
-
-/** How to make a base (`struct event_config`); all may be left out. */
-export interface EventConfig {
-  /** How it runs; `auto` by default. */
-  attach?: Attachment;
-  /** Exactly this method: `epoll`, `poll`, ... */
-  method?: string;
-  /** Methods not to be used (`event_config_avoid_method`). */
-  avoid?: readonly string[];
-  /** {@link Features} that it must have (`event_config_require_features`). */
-  requireFeatures?: number;
-  /** Number of priorities, 1 by default. */
-  priorities?: number;
-  /** Ignore the `EVENT_NO…` environment variables (`EVENT_BASE_FLAG_IGNORE_ENV`). */
-  ignoreEnv?: boolean;
-  /** Read the clock whenever it is asked for (`EVENT_BASE_FLAG_NO_CACHE_TIME`). */
-  noCacheTime?: boolean;
-  /**
-   * Look for more urgent events after so many milliseconds of callbacks
-   * (`event_config_set_max_dispatch_interval`).
-   */
-  maxDispatchInterval?: number;
-  /** Look for more urgent events after so many callbacks. */
-  maxDispatchCallbacks?: number;
-  /** The two limits hold for priorities from this one on. */
-  minPriority?: number;
-}
+import { BaseHandle, messageOf } from './remote.js';
+import { CommonTimeout } from './timeout.js';
+import { Watcher, type CheckCallback, type PrepareCallback } from './watch.js';
 
 const MOST = 0x7fff_ffff;
-
-function baseOptions(call: string, config: EventConfig): BaseOptions {
-  const chosen: BaseOptions = {
-    attach: choice(call, 'attach', config.attach, ATTACH),
-    ignoreEnv: boolean(call, 'ignoreEnv', config.ignoreEnv, false),
-    noCacheTime: boolean(call, 'noCacheTime', config.noCacheTime, false),
-    inWorker: !isMainThread,
-  };
-  const { avoid, method } = config;
-  if (method !== undefined) chosen.method = text(call, 'method', method);
-  if (avoid !== undefined) {
-    if (!Array.isArray(avoid)) throw typeError(call, 'avoid', 'an array of names', avoid);
-    chosen.avoid = avoid.map((name: unknown) => text(call, 'avoid', name));
-  }
-  const { requireFeatures: needed = 0, priorities, minPriority } = config;
-  if (needed !== 0) chosen.features = flags(call, 'requireFeatures', needed, 31);
-  if (priorities !== undefined) chosen.priorities = integer(call, 'priorities', priorities, 1, 256);
-  if (minPriority !== undefined) {
-    chosen.minPriority = integer(call, 'minPriority', minPriority, 0, 255);
-  }
-  const { maxDispatchInterval, maxDispatchCallbacks } = config;
-  if (maxDispatchInterval !== undefined) {
-    chosen.maxDispatchMs = milliseconds(call, 'maxDispatchInterval', maxDispatchInterval);
-  }
-  if (maxDispatchCallbacks !== undefined) {
-    const name = 'maxDispatchCallbacks';
-    chosen.maxDispatchCallbacks = integer(call, name, maxDispatchCallbacks, 1, MOST);
-  }
-  return chosen;
-}
 
 /**
  * A loop that waits for events and runs their callbacks (`struct event_base`).
@@ -149,6 +49,14 @@ export class EventBase implements Disposable {
   private _nextToken = 1;
   private _dispatched: Promise<LoopExit> | null = null;
   private _resolve: ((exit: LoopExit) => void) | null = null;
+  /** @internal The event whose callback runs. */
+  _running: Event | null = null;
+  /** The event that ran last, while slow callbacks are told. */
+  private _last: Event | null = null;
+  private _tellsSlow = false;
+  /** Events that other threads may name. */
+  private _shared: Map<number, Event> | null = null;
+  private _message: ((message: unknown) => void) | null = null;
 
   /**
    * A new base (`event_base_new_with_config`).
@@ -157,8 +65,11 @@ export class EventBase implements Disposable {
    */
   constructor(config?: EventConfig) {
     const call = 'new EventBase';
-    this._handle = binding.baseNew(baseOptions(call, options(call, config, {})));
+    const given = options<EventConfig>(call, config, {});
+    const slow = milliseconds(call, 'slowCallback', given.slowCallback);
+    this._handle = binding.baseNew(baseOptions(call, given));
     keep(this._handle, this);
+    if (slow >= 0) this.tellSlowCallbacks(slow);
   }
 
   /** The methods of this build, the best first (`event_get_supported_methods`). */
@@ -211,9 +122,25 @@ export class EventBase implements Disposable {
     return binding.baseCachedTime(this._handle);
   }
 
-  /** How many events are pending or active (`event_base_get_num_events`). */
+  /** How many events are pending or active, each counted once. */
   get eventCount(): number {
     return binding.baseEventCount(this._handle);
+  }
+
+  /**
+   * How many events are active, are added, and keep the loop alive without being either
+   * (`event_base_get_num_events`). One that is both added and active counts in both.
+   */
+  get counts(): EventCounts {
+    return binding.baseCounts(this._handle);
+  }
+
+  /**
+   * The event whose callback is running, or null (`event_base_get_running_event`); those of
+   * bufferevents and listeners are not told.
+   */
+  get runningEvent(): Event | null {
+    return binding.baseIsRunning(this._handle) ? this._running : null;
   }
 
   /** Whether it was freed. */
@@ -301,6 +228,110 @@ export class EventBase implements Disposable {
     return this;
   }
 
+  /**
+   * The most events that {@link counts} has counted (`event_base_get_max_events`); with `reset`,
+   * counting starts anew from what there is.
+   */
+  maxCounts(reset = false): EventCounts {
+    return binding.baseMaxCounts(
+      this._handle,
+      boolean('EventBase.maxCounts', 'reset', reset, false),
+    );
+  }
+
+  /**
+   * Calls `visit` with every {@link Event} that is pending or active, in no particular order, until
+   * it returns something else than undefined, which is returned (`event_base_foreach_event`). It may
+   * do anything: events freed meanwhile are left out, new ones are not visited.
+   */
+  foreach<T>(visit: (event: Event) => T | undefined): T | undefined {
+    required('EventBase.foreach', 'visit', visit);
+    binding.baseIsRunning(this._handle);
+    for (const target of keptFor(this)) {
+      if (!('_fired' in target) || target._handle === 0 || this._handle === 0) continue;
+      if (target.pending() === 0) continue;
+      const result = visit(target);
+      if (result !== undefined) return result;
+    }
+    return undefined;
+  }
+
+  /**
+   * All events that are pending or active, those of bufferevents and listeners included, a line each
+   * (`event_base_dump_events`). For people to read: the format may change.
+   */
+  dump(): string {
+    return binding.baseDump(this._handle);
+  }
+
+  /**
+   * Makes all events on a descriptor active that wait for any of `what`, ready or not
+   * (`event_base_active_by_fd`); with `EventFlags.TIMEOUT`, all that have a timeout, too.
+   */
+  activeByFd(fd: number, what: number): this {
+    integer('EventBase.activeByFd', 'fd', fd, 0, MOST);
+    flags('EventBase.activeByFd', 'what', what, 0x8f);
+    binding.baseActiveByFd(this._handle, fd, what);
+    return this;
+  }
+
+  /** Makes all events of a signal active, as though it had come (`event_base_active_by_signal`). */
+  activeBySignal(signal: NodeJS.Signals | number): this {
+    const number = signalNumber('EventBase.activeBySignal', signal);
+    binding.baseActiveBySignal(this._handle, number);
+    return this;
+  }
+
+  /** A timeout that many events are to share (`event_base_init_common_timeout`). */
+  initCommonTimeout(timeout: number): CommonTimeout {
+    const call = 'EventBase.initCommonTimeout';
+    const ms = milliseconds(call, 'timeout', timeout);
+    if (ms < 0) throw typeError(call, 'timeout', 'milliseconds', timeout);
+    return new CommonTimeout(this, ms, binding.baseInitCommonTimeout(this._handle, ms));
+  }
+
+  /**
+   * Calls `callback` before every wait of the loop, with how long that may be in milliseconds, or
+   * null for ever (`evwatch_prepare_new`). An attached base takes a turn when Node's loop has waited
+   * for it, and is told 0.
+   */
+  prepare(callback: PrepareCallback): Watcher {
+    return new Watcher(this, false, required('EventBase.prepare', 'callback', callback));
+  }
+
+  /** Calls `callback` after every wait, before the callbacks of events (`evwatch_check_new`). */
+  check(callback: CheckCallback): Watcher {
+    return new Watcher(this, true, required('EventBase.check', 'callback', callback));
+  }
+
+  /** What the loop did so far, in figures; with `reset`, counting starts anew. */
+  metrics(reset = false): Metrics {
+    const anew = boolean('EventBase.metrics', 'reset', reset, false);
+    return metricsOf(binding.baseMetrics(this._handle, anew));
+  }
+
+  /** Sets `EventConfig.slowCallback` anew; null ends it. */
+  tellSlowCallbacks(threshold: number | null): this {
+    const ms = milliseconds('EventBase.tellSlowCallbacks', 'threshold', threshold);
+    binding.baseSetSlowCallback(this._handle, ms < 0 ? null : ms);
+    this._tellsSlow = ms >= 0;
+    this._last = null;
+    return this;
+  }
+
+  /** A handle whose token other threads can use to reach this base. */
+  handle(): BaseHandle {
+    return new BaseHandle(binding.baseToken(this._handle));
+  }
+
+  /** Calls `callback` with what other threads {@link BaseHandle.post}; null for nobody. */
+  onMessage(callback: ((message: unknown) => void) | null): this {
+    const call = optional('EventBase.onMessage', 'callback', callback);
+    binding.baseIsRunning(this._handle);
+    this._message = call;
+    return this;
+  }
+
   /** Keeps the process alive while there are events, which is the default. */
   ref(): this {
     binding.baseRef(this._handle);
@@ -381,7 +412,11 @@ export class EventBase implements Disposable {
     binding.baseFree(this._handle);
     this._handle = 0;
     this._tokens.clear();
+    this._shared = null;
+    this._message = null;
+    this._last = null;
     this._ended(LoopExit.BREAK);
+    finishAll(this);
   }
 
   /** As {@link free}. */
@@ -402,5 +437,45 @@ export class EventBase implements Disposable {
     const callback = this._tokens.get(token);
     this._tokens.delete(token);
     callback?.(what);
+  }
+
+  /** @internal */
+  _ran(event: Event): void {
+    this._running = null;
+    if (this._tellsSlow) this._last = event;
+  }
+
+  /** @internal */
+  _slow(): void {
+    const slow = binding.baseSlowCallback(this._handle);
+    if (slow === null) return;
+    const { fd, what, ms: took } = slow;
+    // Its handle is 0 when it is not one of ours; one that has freed itself is not told either.
+    const last = this._last;
+    this._last = null;
+    const event = last !== null && last._handle !== 0 && last._handle === slow.event ? last : null;
+    const name = eventName(fd, what, event?._callbackName ?? '');
+    tellSlow({ base: this, event, name, fd, what, milliseconds: took });
+  }
+
+  /** @internal */
+  _share(event: Event): void {
+    (this._shared ??= new Map()).set(event._handle, event);
+  }
+
+  /** @internal */
+  _unshare(event: Event): void {
+    this._shared?.delete(event._handle);
+  }
+
+  /** @internal */
+  _activated(event: number, what: number): void {
+    this._shared?.get(event)?.active(what);
+  }
+
+  /** @internal */
+  _received(): void {
+    const bytes = binding.baseTakeMessage(this._handle);
+    if (bytes !== null) this._message?.(messageOf(bytes));
   }
 }

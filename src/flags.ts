@@ -1,4 +1,4 @@
-// The small numbers that events and bufferevents are told in.
+// The small numbers that bases, events and bufferevents are told in.
 
 /** What an event waits for, and what has happened (`EV_READ`, ...). */
 export const EventFlags = {
@@ -32,4 +32,42 @@ export const BufferEventFlags = {
   TIMEOUT: 0x40,
   /** The connect has succeeded. */
   CONNECTED: 0x80,
+} as const;
+
+/** How a loop runs (`EVLOOP_…`). */
+export const LoopFlags = {
+  /** Wait until something happens, run what is active, and return. */
+  ONCE: 1,
+  /** Do not wait; run what is active, and return. */
+  NONBLOCK: 2,
+  /** Go on without events until told to stop. */
+  NO_EXIT_ON_EMPTY: 4,
+} as const;
+
+/** Why a loop ended. */
+export const LoopExit = {
+  /** There are no events left. */
+  NO_EVENTS: 0,
+  /** `loopExit` was called. */
+  EXIT: 1,
+  /** `loopBreak` was called, or the base was freed. */
+  BREAK: 2,
+  /** The turn that was asked for has run. */
+  DONE: 3,
+} as const;
+/** Why a loop ended. */
+export type LoopExit = (typeof LoopExit)[keyof typeof LoopExit];
+
+/** What a method can do (`EV_FEATURE_…`). */
+export const Features = {
+  /** Edge-triggered events. */
+  ET: 1,
+  /** Its cost does not grow with the number of events. */
+  O1: 2,
+  /** Descriptors other than sockets. */
+  FDS: 4,
+  /** Tells that the peer has closed without reading. */
+  EARLY_CLOSE: 8,
+  /** Timeouts finer than a millisecond. */
+  NS_TIMEOUT: 16,
 } as const;

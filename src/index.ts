@@ -8,15 +8,8 @@
 import type { Statistics } from '../index.js';
 import { binding } from './native.js';
 
-export type { AddressInfo, Statistics } from '../index.js';
-export {
-  EventBase,
-  Features,
-  LoopExit,
-  LoopFlags,
-  type Attachment,
-  type EventConfig,
-} from './base.js';
+export type { AddressInfo, EventCounts, MemoryStatistics, Statistics } from '../index.js';
+export { EventBase } from './base.js';
 export { EvBuffer, type BufferCallback, type BufferEnd } from './buffer.js';
 export {
   BufferEvent,
@@ -26,10 +19,12 @@ export {
   type DataCallback,
   type FlushMode,
 } from './bufferevent.js';
+export type { Attachment, EventConfig } from './config.js';
 export type { ConnectOptions } from './connect.js';
 export { EvError, type SystemErrorFields } from './errors.js';
 export { Event, type EventCallback } from './event.js';
-export { BufferEventFlags, EventFlags } from './flags.js';
+export type { Finalizer } from './finalize.js';
+export { BufferEventFlags, EventFlags, Features, LoopExit, LoopFlags } from './flags.js';
 export {
   ConnListener,
   type ConnectionCallback,
@@ -37,11 +32,26 @@ export {
   type ListenOptions,
   type SocketCallback,
 } from './listener.js';
+export { Histogram, SLOW_CALLBACK_CHANNEL, type Metrics, type SlowCallback } from './metrics.js';
 export type { Bytes, Encoding, EolStyle } from './options.js';
+export { BaseHandle, type BaseToken } from './remote.js';
+export {
+  Severity,
+  enableDebugLogging,
+  enableDebugMode,
+  globalShutdown,
+  memoryStatistics,
+  setFatalCallback,
+  setLogCallback,
+  setMemoryLimit,
+  version,
+  versionNumber,
+} from './setup.js';
 export type { ChunkOptions, DuplexOptions, LineOptions } from './streams.js';
-
-/** The version of evnode's core. */
-export const version: string = binding.version();
+export { CommonTimeout } from './timeout.js';
+export * as util from './util.js';
+export type { AddressHints, FoundAddresses } from './util.js';
+export { Watcher, type CheckCallback, type PrepareCallback } from './watch.js';
 
 /** What is alive in this thread's native layer; all zero after a clean shutdown. */
 export function statistics(): Statistics {

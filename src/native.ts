@@ -8,6 +8,7 @@ import type { BufferEvent } from './bufferevent.js';
 import { nativeError } from './errors.js';
 import type { Event } from './event.js';
 import type { ConnListener } from './listener.js';
+import type { Watcher } from './watch.js';
 
 /** The generated functions. */
 export { binding };
@@ -15,12 +16,13 @@ export { binding };
 export const { raw } = binding;
 
 /** What the native layer may call. */
-type Target = EventBase | Event | EvBuffer | BufferEvent | ConnListener;
+type Target = EventBase | Event | EvBuffer | BufferEvent | ConnListener | Watcher;
 
 const SLOT = 0x3f_ffff;
 const OBJECTS = Symbol.for('evnode.objects');
 const { EVENT, READABLE, WRITABLE, BEV_EVENT, ACCEPTED, LISTENER_ERROR } = raw.kinds;
 const { BUFFER_CHANGED, LOOP_ENDED, ONCE, CLOSED } = raw.kinds;
+const { PREPARE, CHECK, FINALIZED, SLOW_CALLBACK, MESSAGE, ACTIVATED } = raw.kinds;
 
 /**
  * The objects that must live because the native layer may call them, by the slot of their handle:
@@ -40,6 +42,11 @@ export function keep(handle: number, target: Target): void {
 /** Lets go of the object behind a handle. */
 export function release(handle: number): void {
   objects[handle & SLOT] = undefined;
+}
+
+/** The objects that are kept for a base. */
+export function keptFor(base: EventBase): Target[] {
+  return objects.filter((target): target is Target => target?._base === base);
 }
 
 /** Frees everything that is kept for a base. */
@@ -75,6 +82,17 @@ function dispatch(kind: number, handle: number, what: number, extra: number): vo
       return (target as EventBase)._once(extra, what);
     case CLOSED:
       return (target as BufferEvent)._closed();
+    case PREPARE:
+    case CHECK:
+      return (target as Watcher)._ran(what);
+    case FINALIZED:
+      return (target as Event)._finalized();
+    case SLOW_CALLBACK:
+      return (target as EventBase)._slow();
+    case MESSAGE:
+      return (target as EventBase)._received();
+    case ACTIVATED:
+      return (target as EventBase)._activated(extra, what);
   }
 }
 

@@ -41,6 +41,19 @@ export interface Kinds {
   /** A bufferevent that `bevClose` closed has sent what was queued, or cannot any more. handle:
    * bufferevent, dead after this call. */
   readonly CLOSED: 10
+  /** The loop is about to wait. handle: watcher; what: milliseconds at most, < 0 for ever. */
+  readonly PREPARE: 11
+  /** The loop has waited. handle: watcher. */
+  readonly CHECK: 12
+  /** An event was finalized (`eventFinalize`). handle: event. */
+  readonly FINALIZED: 13
+  /** A callback took long (`baseSetSlowCallback`); `baseSlowCallback` tells more. handle: base. */
+  readonly SLOW_CALLBACK: 14
+  /** Another thread has sent a message; `baseTakeMessage` takes it. handle: base. */
+  readonly MESSAGE: 15
+  /** Another thread wants an event to be active. handle: base; what: EventFlags; extra: the event's
+   * handle, which may be dead. */
+  readonly ACTIVATED: 16
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
@@ -90,6 +103,16 @@ export interface Raw {
   eventRemoveTimer(event: Handle): void
   /** Makes it active with these flags, as if it had happened. */
   eventActive(event: Handle, what: number): void
+  /** As `eventActive`; the callback of a signal event runs so many times, 0 to 65535. */
+  eventActiveTimes(event: Handle, what: number, calls: number): void
+  /** Makes it pending with a timeout by its number (`baseInitCommonTimeout`). */
+  eventAddCommon(event: Handle, timeout: number): void
+  /** Makes it another event, while it is neither pending nor active. */
+  eventAssign(event: Handle, fd: number, flags: number): void
+  /** Makes it neither pending nor active, and calls FINALIZED when no callback can run any more. */
+  eventFinalize(event: Handle): void
+  /** Milliseconds until its timeout, or null when it has none. */
+  eventRemaining(event: Handle): number | null
   /** Which of `what` it is pending or active for. */
   eventPending(event: Handle, what: number): number
   /** Sets the priority, 0 being the most urgent; RangeError outside the base's priorities. */

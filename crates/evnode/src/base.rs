@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use evcore::backend::Features;
+use evcore::base::{CommonTimeout, SlowCallback};
 use evcore::{EventBase, EventConfig, LoopExit, LoopFlags};
 use napi_derive::napi;
 
@@ -15,6 +16,7 @@ use crate::env::EnvRef;
 use crate::error::{Failure, Result};
 use crate::handle::{Handle, Object};
 use crate::raw::cold;
+use crate::remote::Remote;
 
 /// A base and the host that runs it.
 pub(crate) struct Base {
@@ -34,6 +36,12 @@ pub(crate) struct Base {
     pending_end: Cell<Option<LoopExit>>,
     /// What a blocking call could not tell after a callback threw.
     missed: RefCell<Vec<Missed>>,
+    /// Timeouts that events share, by the numbers that JavaScript knows them by.
+    pub(crate) common_timeouts: RefCell<Vec<CommonTimeout>>,
+    /// The callback that JavaScript is told of as slow.
+    pub(crate) slow: RefCell<Option<SlowCallback>>,
+    /// How other threads find it, and what they have sent.
+    pub(crate) remote: Remote,
 }
 
 impl Base {
@@ -160,6 +168,7 @@ impl Base {
         if let Some(host) = &host {
             host.close();
         }
+        self.remote.end();
         self.base.free();
     }
 }
@@ -208,6 +217,14 @@ pub struct BaseOptions {
     pub ignore_env: Option<bool>,
     /// Do not cache the time within a turn.
     pub no_cache_time: Option<bool>,
+    /// Read the clock for every timer that is set.
+    pub precise_timer: Option<bool>,
+    /// Have epoll collect changes until the next wait.
+    pub epoll_changelist: Option<bool>,
+    /// Look for misuse that is not found otherwise.
+    pub debug_mode: Option<bool>,
+    /// Measure the times that `baseMetrics` tells.
+    pub metrics: Option<bool>,
     /// Look for more urgent events after so many milliseconds of callbacks.
     pub max_dispatch_ms: Option<f64>,
     /// Look for more urgent events after so many callbacks.
@@ -234,6 +251,10 @@ impl BaseOptions {
         config.priorities(self.priorities.map_or(1, |priorities| priorities as usize));
         config.ignore_env(self.ignore_env.unwrap_or(false));
         config.no_cache_time(self.no_cache_time.unwrap_or(false));
+        config.precise_timer(self.precise_timer.unwrap_or(false));
+        config.epoll_changelist(self.epoll_changelist.unwrap_or(false));
+        config.debug_mode(self.debug_mode.unwrap_or(false));
+        config.metrics(self.metrics.unwrap_or(false));
         config.max_dispatch(
             self.max_dispatch_ms.map_or(Ok(None), duration)?,
             self.max_dispatch_callbacks.map(|callbacks| callbacks as usize),
@@ -294,6 +315,9 @@ pub fn base_new(env: napi::Env, options: Option<BaseOptions>) -> napi::Result<Ha
             watches_end: Cell::new(false),
             pending_end: Cell::new(None),
             missed: RefCell::default(),
+            common_timeouts: RefCell::default(),
+            slow: RefCell::default(),
+            remote: Remote::default(),
         });
         match attach::attach(&base, attach, opened.watchers) {
             Ok(host) => drop(base.host.replace(host)),
@@ -493,10 +517,4 @@ pub fn supported_methods() -> Vec<&'static str> {
 #[napi(catch_unwind)]
 pub fn method_features(name: String) -> Option<u32> {
     evcore::backend::features_of(&name).map(|features| features.bits().into())
-}
-
-/// The version of the native layer.
-#[napi(catch_unwind)]
-pub fn version() -> &'static str {
-    env!("CARGO_PKG_VERSION")
 }

@@ -29,10 +29,16 @@ pub(crate) enum Kind {
     LoopEnded = 8,
     Once = 9,
     Closed = 10,
+    Prepare = 11,
+    Check = 12,
+    Finalized = 13,
+    SlowCallback = 14,
+    Message = 15,
+    Activated = 16,
 }
 
 impl Kind {
-    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 10] = [
+    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 16] = [
         (c"EVENT", Self::Event),
         (c"READABLE", Self::Readable),
         (c"WRITABLE", Self::Writable),
@@ -43,6 +49,12 @@ impl Kind {
         (c"LOOP_ENDED", Self::LoopEnded),
         (c"ONCE", Self::Once),
         (c"CLOSED", Self::Closed),
+        (c"PREPARE", Self::Prepare),
+        (c"CHECK", Self::Check),
+        (c"FINALIZED", Self::Finalized),
+        (c"SLOW_CALLBACK", Self::SlowCallback),
+        (c"MESSAGE", Self::Message),
+        (c"ACTIVATED", Self::Activated),
     ];
 }
 

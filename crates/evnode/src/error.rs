@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     Type(&'static str),
     /// An argument is outside its range.
     Range(&'static str),
+    /// An argument is of the right type but means nothing.
+    Value(String),
     /// evcore refused.
     Core(Error),
     /// A buffer refused.
@@ -155,6 +157,7 @@ impl From<Failure> for ErrorParts {
             ),
             Failure::Type(what) => Self::new(Type, "ERR_EVNODE_ARG_TYPE", what),
             Failure::Range(what) => Self::new(Range, "ERR_EVNODE_ARG_RANGE", what),
+            Failure::Value(what) => Self::new(Range, "ERR_EVNODE_ARG_VALUE", what),
             Failure::Buffer(error) => {
                 let (kind, code) = match error {
                     BufferError::Frozen { .. } => (Plain, "ERR_EVNODE_FROZEN"),

@@ -1,5 +1,6 @@
 //! Events: `Event`.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use evcore::backend::RawFd;
@@ -7,6 +8,7 @@ use evcore::{Event, EventFlags};
 
 use crate::base::Base;
 use crate::dispatch::Kind;
+use crate::env::EnvRef;
 use crate::error::{Failure, Result};
 use crate::handle::{Handle, Object};
 
@@ -14,6 +16,9 @@ use crate::handle::{Handle, Object};
 pub(crate) struct JsEvent {
     pub(crate) event: Event,
     pub(crate) base: Rc<Base>,
+    pub(crate) handle: Handle,
+    /// Its callback was replaced by its finalizer.
+    finalized: Cell<bool>,
 }
 
 impl JsEvent {
@@ -22,13 +27,38 @@ impl JsEvent {
         let env = base.env.clone();
         let table = &base.env.clone().table;
         table.insert(|handle| {
-            let callback = move |event: &Event, fired: EventFlags| {
-                let fd = event.fd() as f64;
-                env.emit(Kind::Event, handle, fired.bits().into(), fd);
-            };
-            let event = Event::new(&base.base, fd, flags, callback)?;
-            Ok(Object::Event(Rc::new(Self { event, base })))
+            let event = Event::new(&base.base, fd, flags, callback(env, handle))?;
+            let finalized = Cell::new(false);
+            Ok(Object::Event(Rc::new(Self { event, base, handle, finalized })))
         })
+    }
+
+    /// Makes it another event that is told by the same handle.
+    pub(crate) fn assign(&self, fd: RawFd, flags: EventFlags) -> Result<()> {
+        if self.finalized.get() {
+            let callback = callback(self.base.env.clone(), self.handle);
+            self.event.assign(fd, flags, callback)?;
+            self.finalized.set(false);
+        } else {
+            self.event.reassign(fd, flags)?;
+        }
+        Ok(())
+    }
+
+    /// Has FINALIZED called when no callback of it can run any more.
+    pub(crate) fn finalize(&self) -> Result<()> {
+        let (env, handle) = (self.base.env.clone(), self.handle);
+        self.event.finalize(move |_| env.emit(Kind::Finalized, handle, 0.0, 0.0))?;
+        self.finalized.set(true);
+        Ok(())
+    }
+}
+
+/// What an event calls: the dispatcher.
+fn callback(env: EnvRef, handle: Handle) -> impl FnMut(&Event, EventFlags) {
+    move |event, fired| {
+        let fd = event.fd() as f64;
+        env.emit(Kind::Event, handle, fired.bits().into(), fd);
     }
 }
 

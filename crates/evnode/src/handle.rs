@@ -9,6 +9,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use evcore::base::Watcher;
+
 use crate::base::Base;
 use crate::buffer::JsBuffer;
 use crate::bufferevent::JsBev;
@@ -37,6 +39,7 @@ pub(crate) enum Object {
     /// A bufferevent's output buffer.
     Output(Rc<JsBev>),
     Listener(Rc<JsListener>),
+    Watcher(Rc<Watcher>),
 }
 
 impl Object {
@@ -47,6 +50,7 @@ impl Object {
             Self::Event(event) => event.event.free(),
             Self::Bev(bev) => bev.bev.free(),
             Self::Listener(listener) => listener.listener.free(),
+            Self::Watcher(watcher) => watcher.free(),
             Self::Buffer(_) | Self::Input(_) | Self::Output(_) => {}
         }
     }

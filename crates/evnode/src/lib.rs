@@ -14,9 +14,15 @@ mod env;
 mod error;
 mod event;
 mod handle;
+mod inspect;
 mod listener;
+mod metrics;
 mod raw;
+mod remote;
+mod setup;
 mod statistics;
+mod util;
+mod watch;
 
 use napi::bindgen_prelude::{JsValue, Object};
 use napi_derive::napi;

@@ -19,6 +19,8 @@ pub struct Statistics {
     pub bufferevents: u32,
     /// Listeners.
     pub listeners: u32,
+    /// Watchers.
+    pub watchers: u32,
     /// Handles of the host's loop (libuv) that are open or closing.
     pub host_handles: u32,
 }
@@ -35,6 +37,7 @@ pub fn statistics(env: napi::Env) -> napi::Result<Statistics> {
             Object::Buffer(_) => alive.buffers += 1,
             Object::Bev(_) => alive.bufferevents += 1,
             Object::Listener(_) => alive.listeners += 1,
+            Object::Watcher(_) => alive.watchers += 1,
             Object::Input(_) | Object::Output(_) => {}
         });
         Ok(alive)

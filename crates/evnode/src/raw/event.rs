@@ -38,6 +38,36 @@ functions! {
         Ok(())
     }
 
+    c"eventActiveTimes" event_active_times(_env, event: Rc<JsEvent>, what: i32, calls: i32) -> () {
+        let calls = u16::try_from(calls);
+        let calls = calls.map_err(|_| Failure::Range("a number of calls is 0 to 65535"))?;
+        event.event.active_times(event_flags(what)?, calls)?;
+        event.base.touch();
+        Ok(())
+    }
+
+    c"eventAddCommon" event_add_common(_env, event: Rc<JsEvent>, timeout: usize) -> () {
+        let timeout = event.base.common_timeouts.borrow().get(timeout).copied();
+        let timeout = timeout.ok_or(Failure::Range("the base has no such common timeout"))?;
+        event.event.add_common(&timeout)?;
+        event.base.touch();
+        Ok(())
+    }
+
+    c"eventAssign" event_assign(_env, event: Rc<JsEvent>, fd: f64, flags: i32) -> () {
+        event.assign(fd_from(fd)?, event_flags(flags)?)
+    }
+
+    c"eventFinalize" event_finalize(_env, event: Rc<JsEvent>) -> () {
+        event.finalize()?;
+        event.base.touch();
+        Ok(())
+    }
+
+    c"eventRemaining" event_remaining(_env, event: Rc<JsEvent>) -> Option<f64> {
+        Ok(event.event.remaining().map(|left| left.as_secs_f64() * 1000.0))
+    }
+
     c"eventPending" event_pending(_env, event: Rc<JsEvent>, what: i32) -> i32 {
         Ok(event.event.pending(event_flags(what)?).bits().into())
     }

@@ -276,7 +276,7 @@ impl IntoJs for Decoded {
 }
 
 /// A descriptor as JavaScript gives it.
-pub(super) fn fd_from(number: f64) -> Result<RawFd> {
+pub(crate) fn fd_from(number: f64) -> Result<RawFd> {
     let fd = number as RawFd;
     if fd as f64 != number {
         return Err(Failure::Range("the argument is not a descriptor"));

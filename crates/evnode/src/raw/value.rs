@@ -3,6 +3,7 @@
 use std::ptr;
 use std::rc::Rc;
 
+use evcore::base::Watcher;
 use napi::sys;
 
 use crate::base::Base;
@@ -130,6 +131,7 @@ objects! {
     Rc<JsEvent>: event, Object::Event(event) => event;
     Rc<JsBev>: bev, Object::Bev(bev) => bev;
     Rc<JsListener>: listener, Object::Listener(listener) => listener;
+    Rc<Watcher>: watcher, Object::Watcher(watcher) => watcher;
 }
 
 impl EnvState {
@@ -172,6 +174,16 @@ impl IntoJs for i32 {
         let mut result = ptr::null_mut();
         // SAFETY: the result belongs to the call that is running.
         unsafe { sys::napi_create_int32(env.raw, self, &mut result) };
+        result
+    }
+}
+
+impl IntoJs for f64 {
+    #[inline]
+    fn into_js(self, env: &EnvState) -> sys::napi_value {
+        let mut result = ptr::null_mut();
+        // SAFETY: the result belongs to the call that is running.
+        unsafe { sys::napi_create_double(env.raw, self, &mut result) };
         result
     }
 }

@@ -1,0 +1,147 @@
+//! Helpers for which Node has no equal.
+
+use std::net::{IpAddr, SocketAddr};
+
+use evcore::util::{
+    self, AddressError, AddressFamily, AddressFlags, AddressHints, SocketAddress, SocketFlags,
+};
+use napi::bindgen_prelude::{Buffer, Uint8Array};
+use napi_derive::napi;
+
+use crate::address::AddressInfo;
+use crate::error::{Failure, Result};
+use crate::raw::{cold, raw_fd};
+
+fn parse(text: &str) -> Result<SocketAddress> {
+    text.parse().map_err(|error: util::ParseAddressError| Failure::Value(error.to_string()))
+}
+
+/// Reads an address with a port.
+#[napi(catch_unwind)]
+pub fn parse_sockaddr_port(env: napi::Env, text: String) -> napi::Result<AddressInfo> {
+    cold(&env, |_| Ok(parse(&text)?.into()))
+}
+
+/// Compares two addresses as text: negative, 0 or positive.
+#[napi(catch_unwind)]
+pub fn sockaddr_cmp(
+    env: napi::Env,
+    left: String,
+    right: String,
+    include_port: bool,
+) -> napi::Result<i32> {
+    cold(&env, |_| Ok(parse(&left)?.compare(&parse(&right)?, include_port) as i32))
+}
+
+/// The 4 or 16 bytes of an address in text; null when it is none.
+#[napi(catch_unwind)]
+pub fn inet_pton(text: String) -> Option<Buffer> {
+    let bytes = match text.parse().ok()? {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    Some(bytes.into())
+}
+
+/// The text of 4 or 16 bytes; null for another number of bytes.
+#[napi(catch_unwind)]
+pub fn inet_ntop(bytes: Uint8Array) -> Option<String> {
+    let address: IpAddr = match bytes.len() {
+        4 => <[u8; 4]>::try_from(&*bytes).ok()?.into(),
+        16 => <[u8; 16]>::try_from(&*bytes).ok()?.into(),
+        _ => return None,
+    };
+    Some(address.to_string())
+}
+
+/// Two connected stream sockets.
+#[napi(catch_unwind)]
+pub fn socketpair(env: napi::Env) -> napi::Result<Vec<f64>> {
+    cold(&env, |_| {
+        let pair = util::socketpair(SocketFlags::all());
+        let (left, right) =
+            pair.map_err(|error| Failure::Os { call: "socketpair", error, address: None })?;
+        Ok(vec![raw_fd(left), raw_fd(right)])
+    })
+}
+
+/// What `getaddrinfo` is asked for.
+#[napi(object, object_to_js = false)]
+pub struct NativeAddressHints {
+    /// 4, 6 or 0 for both.
+    pub family: u32,
+    /// For listening: without a host, any address of this machine.
+    pub passive: bool,
+    /// The host's real name, too.
+    pub canonical_name: bool,
+    /// The host is an address; nothing is looked up.
+    pub numeric: bool,
+    /// Only families that this machine has addresses of.
+    pub configured: bool,
+}
+
+/// What `getaddrinfo` found, or why it found nothing.
+#[napi(object, object_from_js = false)]
+#[derive(Default)]
+pub struct NativeAddresses {
+    /// The addresses, the preferred one first.
+    pub addresses: Vec<AddressInfo>,
+    /// The host's real name, if it was asked for.
+    pub canonical_name: Option<String>,
+    /// The error's name, `EAI_…`.
+    pub code: Option<String>,
+    /// What it means.
+    pub message: Option<String>,
+}
+
+fn error_name(error: &AddressError) -> &'static str {
+    match error {
+        AddressError::AddressFamily => "EAI_ADDRFAMILY",
+        AddressError::Again => "EAI_AGAIN",
+        AddressError::BadFlags => "EAI_BADFLAGS",
+        AddressError::Fail => "EAI_FAIL",
+        AddressError::Family => "EAI_FAMILY",
+        AddressError::Memory => "EAI_MEMORY",
+        AddressError::NoData => "EAI_NODATA",
+        AddressError::NoName => "EAI_NONAME",
+        AddressError::Service => "EAI_SERVICE",
+        AddressError::SocketType => "EAI_SOCKTYPE",
+        _ => "EAI_SYSTEM",
+    }
+}
+
+/// Looks up a host and a service, and waits for the answer.
+#[napi(catch_unwind)]
+pub fn getaddrinfo(
+    host: Option<String>,
+    service: Option<String>,
+    hints: NativeAddressHints,
+) -> NativeAddresses {
+    let mut flags = AddressFlags::empty();
+    flags.set(AddressFlags::PASSIVE, hints.passive);
+    flags.set(AddressFlags::CANONNAME, hints.canonical_name);
+    flags.set(AddressFlags::NUMERICHOST, hints.numeric);
+    flags.set(AddressFlags::ADDRCONFIG, hints.configured);
+    let family = match hints.family {
+        4 => Some(AddressFamily::V4),
+        6 => Some(AddressFamily::V6),
+        _ => None,
+    };
+    let hints = AddressHints { family, flags, ..AddressHints::default() };
+    match util::getaddrinfo(host.as_deref(), service.as_deref(), &hints) {
+        Ok(found) => NativeAddresses {
+            addresses: found.addresses.into_iter().map(info).collect(),
+            canonical_name: found.canonical_name,
+            ..NativeAddresses::default()
+        },
+        Err(error) => NativeAddresses {
+            code: Some(error_name(&error).to_owned()),
+            message: Some(error.to_string()),
+            ..NativeAddresses::default()
+        },
+    }
+}
+
+fn info(address: SocketAddr) -> AddressInfo {
+    SocketAddress::Ip(address).into()
+}
