@@ -340,17 +340,21 @@ impl Dispatch {
         extra: f64,
     ) -> bool {
         let mut arguments = [ptr::null_mut(); 4];
+        // The calls that come with every message say no more than whom they are for.
+        let count = if matches!(kind, Kind::Readable | Kind::Writable) { 2 } else { 4 };
         // SAFETY: a handle scope is open; receiver and function live in it or in one around it.
         unsafe {
             sys::napi_create_int32(self.raw, kind as i32, &mut arguments[0]);
             sys::napi_create_int32(self.raw, handle, &mut arguments[1]);
-            sys::napi_create_double(self.raw, what, &mut arguments[2]);
-            sys::napi_create_double(self.raw, extra, &mut arguments[3]);
+            if count == 4 {
+                sys::napi_create_double(self.raw, what, &mut arguments[2]);
+                sys::napi_create_double(self.raw, extra, &mut arguments[3]);
+            }
             let status = sys::napi_call_function(
                 self.raw,
                 receiver,
                 function,
-                arguments.len(),
+                count,
                 arguments.as_ptr(),
                 ptr::null_mut(),
             );
