@@ -15,12 +15,14 @@ struct Counting {
 
 // SAFETY: passes everything on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
+    // SAFETY: the caller keeps the contract of the trait.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.taken.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promises are the same.
         unsafe { System.alloc(layout) }
     }
 
+    // SAFETY: the caller keeps the contract of the trait.
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         self.given.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promises are the same.

@@ -186,6 +186,7 @@ impl EnvState {
 
 /// As [`end`], where there are no handles of libuv's to wait for. Deno frees an asynchronous hook
 /// twice.
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn end_at_once(data: *mut c_void) {
     // SAFETY: the same reference, given to this hook instead.
     unsafe {
@@ -195,6 +196,7 @@ unsafe extern "C" fn end_at_once(data: *mut c_void) {
 }
 
 /// Runs when the environment begins to end: JavaScript cannot be called any more.
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn end(_hook: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
     // SAFETY: this is the reference that `create` gave to the hook, which runs once.
     let state = unsafe { Rc::from_raw(data.cast::<EnvState>().cast_const()) };
@@ -209,6 +211,7 @@ unsafe extern "C" fn end(_hook: sys::napi_async_cleanup_hook_handle, data: *mut 
 }
 
 /// Runs when the environment is gone.
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     // SAFETY: this is the reference that `create` gave to the instance data.
     drop(unsafe { Rc::from_raw(data.cast::<EnvState>().cast_const()) });

@@ -223,25 +223,30 @@ unsafe fn host_of(handle: RawHandle) -> Rc<UvHost> {
     }
 }
 
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn prepare(handle: RawHandle) {
     // SAFETY: libuv calls back for handles that are not closed.
     unsafe { host_of(handle) }.prepare();
 }
 
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn check(handle: RawHandle) {
     // SAFETY: libuv calls back for handles that are not closed.
     unsafe { host_of(handle) }.check();
 }
 
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn polled(handle: RawHandle, _status: c_int, _events: c_int) {
     // SAFETY: libuv calls back for handles that are not closed.
     unsafe { host_of(handle) }.due.set(true);
 }
 
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn expired(handle: RawHandle) {
     // The check phase finds out what is due.
     // SAFETY: libuv calls back for handles that are not closed.
     unsafe { host_of(handle) }.timer_end.set(0);
 }
 
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn ignore(_handle: RawHandle) {}

@@ -207,6 +207,7 @@ pub(super) unsafe fn data_of<'a, T>(handle: RawHandle) -> &'a T {
     unsafe { &(*handle.cast::<Header<T>>().sub(1)).data }
 }
 
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn closed<T>(handle: RawHandle) {
     // SAFETY: libuv calls this once, when it has let go of the handle.
     unsafe { free::<T>(handle) }.host_handle_closed();

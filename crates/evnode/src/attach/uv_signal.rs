@@ -42,6 +42,7 @@ impl SignalSource for UvSignals {
     }
 }
 
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn caught(handle: RawHandle, signum: c_int) {
     // SAFETY: libuv calls back for handles that are not closed.
     let sink = unsafe { uv_loop::data_of::<Arc<SignalSink>>(handle) };

@@ -168,6 +168,7 @@ impl Watchers {
 /// What a hang-up or an error is reported as.
 const HANG_UP: Interest = Interest::READ.union(Interest::WRITE).union(Interest::CLOSED);
 
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn polled(handle: RawHandle, status: c_int, events: c_int) {
     // SAFETY: libuv calls back for handles that are not closed.
     let watcher = unsafe { uv_loop::data_of::<Watcher>(handle) };
@@ -295,6 +296,7 @@ impl Wake for UvWake {
     }
 }
 
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn woken(handle: RawHandle) {
     // SAFETY: the backend keeps the map of watchers until it has closed the handle.
     let watchers = unsafe { &**uv_loop::data_of::<*const Watchers>(handle) };

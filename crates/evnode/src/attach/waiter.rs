@@ -285,6 +285,7 @@ fn poll_once(orders_fd: &OwnedFd, base_fd: &OwnedFd, orders: Orders) -> bool {
     orders.is_armed && !watched[1].revents().is_empty()
 }
 
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn called(
     env: sys::napi_env,
     _function: sys::napi_value,
@@ -304,6 +305,7 @@ unsafe extern "C" fn called(
     waiter.turn();
 }
 
+// SAFETY: called by the runtime that it was given to, with what it was given for.
 unsafe extern "C" fn finalize(_env: sys::napi_env, _data: *mut c_void, context: *mut c_void) {
     // SAFETY: this is the reference that the function was given; it is given back once.
     drop(unsafe { Rc::from_raw(context.cast::<Waiter>().cast_const()) });

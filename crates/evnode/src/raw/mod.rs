@@ -35,6 +35,7 @@ type Entry = (
 macro_rules! functions {
     ($($js:literal $name:ident($cx:ident $(, $argument:ident: $type:ty)*) -> $result:ty $body:block)*) => {
         $(
+            // SAFETY: called by the runtime that it was given to, with what it was given for.
             unsafe extern "C" fn $name(
                 raw: napi::sys::napi_env,
                 info: napi::sys::napi_callback_info,
