@@ -22,7 +22,7 @@ const SLOT = 0x3f_ffff;
 const OBJECTS = Symbol.for('evnode.objects');
 const { EVENT, READABLE, WRITABLE, BEV_EVENT, ACCEPTED, LISTENER_ERROR } = raw.kinds;
 const { BUFFER_CHANGED, LOOP_ENDED, ONCE, CLOSED } = raw.kinds;
-const { PREPARE, CHECK, FINALIZED, SLOW_CALLBACK, MESSAGE, ACTIVATED } = raw.kinds;
+const { PREPARE, CHECK, FINALIZED, SLOW_CALLBACK, MESSAGE, ACTIVATED, COLLECTED } = raw.kinds;
 
 /**
  * The objects that must live because the native layer may call them, by the slot of their handle:
@@ -54,7 +54,33 @@ export function freeAll(base: EventBase): void {
   for (const target of objects) if (target?._base === base) target.free();
 }
 
+/**
+ * Callbacks that are called together: how many were, whether to stop, and of each the kind with what
+ * happened and the handle. The native layer writes them.
+ */
+const list = new Int32Array(2 + 2 * 64);
+const NEXT = 0;
+const STOP = 1;
+
+function dispatchCollected(count: number): void {
+  for (let next = 1; next <= count && list[STOP] === 0; next++) {
+    list[NEXT] = next;
+    const handle = list[2 * next + 1] ?? 0;
+    const target = objects[handle & SLOT] as BufferEvent | Event | undefined;
+    // Another callback may have freed it, and its place be taken.
+    if (target === undefined || target._handle !== handle) continue;
+    const tag = list[2 * next] ?? 0;
+    if (tag >> 16 === READABLE) {
+      const { _read } = target as BufferEvent;
+      if (_read !== null) _read(target as BufferEvent);
+    } else {
+      (target as Event)._fired(tag & 0xffff);
+    }
+  }
+}
+
 function dispatch(kind: number, handle: number, what: number, extra: number): void {
+  if (kind === COLLECTED) return dispatchCollected(handle);
   const target = objects[handle & SLOT];
   if (target === undefined) return;
   switch (kind) {
@@ -101,4 +127,5 @@ raw.register(
   dispatch,
   nativeError,
   typeof _tickCallback === 'function' ? _tickCallback : undefined,
+  list,
 );

@@ -54,6 +54,8 @@ export interface Kinds {
   /** Another thread wants an event to be active. handle: base; what: EventFlags; extra: the event's
    * handle, which may be dead. */
   readonly ACTIVATED: 16
+  /** `handle` callbacks, which the list names, to be called one after the other. */
+  readonly COLLECTED: 17
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
@@ -83,8 +85,14 @@ export interface Raw {
   readonly kinds: Kinds
 
   /** Installs the three functions that the native layer calls; `drain` (process._tickCallback) runs
-   * after each callback of a blocking loop. To be called once, before anything else. */
-  register(dispatcher: Dispatcher, errors: ErrorFactory, drain: (() => void) | undefined): void
+   * after each callback of a blocking loop. `list` is the memory by which callbacks are handed over
+   * that are to be called together (COLLECTED). To be called once, before anything else. */
+  register(
+    dispatcher: Dispatcher,
+    errors: ErrorFactory,
+    drain: (() => void) | undefined,
+    list: Int32Array,
+  ): void
 
   /** Runs the loop on this thread (blocking) until it ends; flags: ONCE 1, NONBLOCK 2,
    * NO_EXIT_ON_EMPTY 4. Returns 0 no events left, 1 loopExit, 2 loopBreak, 3 done (ONCE, NONBLOCK).

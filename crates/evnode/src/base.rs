@@ -7,10 +7,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use evcore::backend::Features;
 use evcore::base::{CommonTimeout, SlowCallback};
-use evcore::{EventBase, EventConfig, LoopExit, LoopFlags};
+use evcore::{EventBase, EventConfig, EventFlags, LoopExit, LoopFlags};
 use napi_derive::napi;
 
 use crate::attach::{self, Attach, Host};
+use crate::batch::Batch;
 use crate::dispatch::{Kind, Missed, Mode};
 use crate::env::EnvRef;
 use crate::error::{Failure, Result};
@@ -36,6 +37,10 @@ pub(crate) struct Base {
     pending_end: Cell<Option<LoopExit>>,
     /// What a blocking call could not tell after a callback threw.
     missed: RefCell<Vec<Missed>>,
+    /// Callbacks to be called together.
+    pub(crate) batch: Batch,
+    /// Nothing in the configuration is against that.
+    may_collect: bool,
     /// Timeouts that events share, by the numbers that JavaScript knows them by.
     pub(crate) common_timeouts: RefCell<Vec<CommonTimeout>>,
     /// The callback that JavaScript is told of as slow.
@@ -52,7 +57,7 @@ impl Base {
         }
         let env = self.env.clone();
         {
-            let _turn = env.dispatch.enter(Mode::Attached, &self.base);
+            let _turn = env.dispatch.enter(Mode::Attached, self);
             env.emit_missed(self.missed.take());
             let flags = LoopFlags::NONBLOCK | LoopFlags::ONCE;
             match catch_unwind(AssertUnwindSafe(|| self.base.run_loop(flags))) {
@@ -60,6 +65,7 @@ impl Base {
                 Ok(Err(error)) => env.dispatch.report(error.into()),
                 Err(panic) => env.dispatch.report(Failure::panic(&*panic)),
             }
+            env.end_collecting(self);
             env.emit_changes();
         }
         if env.is_closing() || env.dispatch.is_dead() {
@@ -83,6 +89,11 @@ impl Base {
         }
     }
 
+    /// Whether callbacks may be called together.
+    pub(crate) fn collects(&self) -> bool {
+        self.may_collect && self.slow.borrow().is_none() && self.base.priorities() == 1
+    }
+
     fn is_empty(&self) -> bool {
         self.base.event_count() == 0 && self.base.next_timeout().is_none()
     }
@@ -103,7 +114,7 @@ impl Base {
         };
         let env = self.env.clone();
         let exit = {
-            let _turn = env.dispatch.enter(Mode::Blocking, &self.base);
+            let _turn = env.dispatch.enter(Mode::Blocking, self);
             env.emit_missed(self.missed.take());
             let exit = if env.dispatch.has_thrown() {
                 Ok(Ok(LoopExit::Break))
@@ -169,6 +180,7 @@ impl Base {
             host.close();
         }
         self.remote.end();
+        self.env.stop_telling(self.handle);
         self.base.free();
     }
 }
@@ -263,6 +275,13 @@ impl BaseOptions {
         Ok(config)
     }
 
+    /// Whether callbacks may be called together: nothing is to happen between two of them.
+    fn may_collect(&self) -> bool {
+        self.metrics != Some(true)
+            && self.max_dispatch_ms.is_none()
+            && self.max_dispatch_callbacks.is_none()
+    }
+
     fn is_auto(&self) -> bool {
         self.attach.as_deref().is_none_or(|attach| attach == "auto")
     }
@@ -294,6 +313,7 @@ pub fn base_new(env: napi::Env, options: Option<BaseOptions>) -> napi::Result<Ha
     let has_libuv = attach::has_libuv(&env);
     cold(&env, |env| {
         let options = options.unwrap_or_default();
+        let may_collect = options.may_collect();
         let (config, mut attach) = (options.config()?, options.attach(has_libuv)?);
         let in_worker = options.in_worker.unwrap_or(false);
         let opened = attach::open_backend(env, attach, &config, in_worker)?;
@@ -315,6 +335,8 @@ pub fn base_new(env: napi::Env, options: Option<BaseOptions>) -> napi::Result<Ha
             watches_end: Cell::new(false),
             pending_end: Cell::new(None),
             missed: RefCell::default(),
+            batch: Batch::default(),
+            may_collect,
             common_timeouts: RefCell::default(),
             slow: RefCell::default(),
             remote: Remote::default(),
@@ -393,6 +415,7 @@ pub fn base_loop_break(env: napi::Env, base: Handle) -> napi::Result<()> {
             base.kick();
         }
         base.base.loop_break();
+        env.stop_telling(base.handle);
         Ok(())
     })
 }
@@ -401,7 +424,9 @@ pub fn base_loop_break(env: napi::Env, base: Handle) -> napi::Result<()> {
 #[napi(catch_unwind)]
 pub fn base_loop_continue(env: napi::Env, base: Handle) -> napi::Result<()> {
     cold(&env, |env| {
-        env.base(base)?.base.loop_continue();
+        let base = env.base(base)?;
+        base.base.loop_continue();
+        env.stop_telling(base.handle);
         Ok(())
     })
 }
@@ -445,7 +470,13 @@ pub fn base_update_cache_time(env: napi::Env, base: Handle) -> napi::Result<()> 
 /// Events pending or active, internal ones not counted.
 #[napi(catch_unwind)]
 pub fn base_event_count(env: napi::Env, base: Handle) -> napi::Result<u32> {
-    cold(&env, |env| Ok(env.base(base)?.base.event_count() as u32))
+    cold(&env, |env| {
+        let collected = env.collected_events(base).filter_map(|event| env.event(event).ok());
+        let collected = collected.filter(|event| event.event.pending(EventFlags::all()).is_empty());
+        let collected = collected.count();
+        let base = env.base(base)?;
+        Ok((base.base.event_count() + collected - base.batch.own_events()) as u32)
+    })
 }
 
 /// Lets the base keep the process alive while it has events (the default).

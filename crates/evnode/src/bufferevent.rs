@@ -51,9 +51,9 @@ impl Callbacks {
 }
 
 impl BufferEventHandler for Callbacks {
-    fn readable(&self, _bev: &BufferEvent) {
+    fn readable(&self, bev: &BufferEvent) {
         if self.has(READABLE) {
-            self.emit(Kind::Readable, 0.0, 0.0);
+            self.base.env.collect(Kind::Readable, self.handle, 0, Some(bev));
         }
     }
 

@@ -8,10 +8,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
+use std::rc::Rc;
 
-use evcore::EventBase;
 use napi::sys;
 
+use crate::base::Base;
 use crate::env::EnvState;
 use crate::error::{ErrorParts, Failure};
 use crate::handle::Handle;
@@ -35,10 +36,11 @@ pub(crate) enum Kind {
     SlowCallback = 14,
     Message = 15,
     Activated = 16,
+    Collected = 17,
 }
 
 impl Kind {
-    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 16] = [
+    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 17] = [
         (c"EVENT", Self::Event),
         (c"READABLE", Self::Readable),
         (c"WRITABLE", Self::Writable),
@@ -55,6 +57,7 @@ impl Kind {
         (c"SLOW_CALLBACK", Self::SlowCallback),
         (c"MESSAGE", Self::Message),
         (c"ACTIVATED", Self::Activated),
+        (c"COLLECTED", Self::Collected),
     ];
 }
 
@@ -71,10 +74,9 @@ pub(crate) enum Mode {
 }
 
 /// What the calls of one turn share.
-#[derive(Clone)]
 struct Turn {
     mode: Mode,
-    base: EventBase,
+    base: Rc<Base>,
     /// Open while `scope` or `function` is set.
     outer: sys::napi_handle_scope,
     scope: sys::napi_callback_scope,
@@ -99,7 +101,7 @@ pub(crate) struct Dispatch {
     errors: Cell<sys::napi_ref>,
     drain: Cell<sys::napi_ref>,
     context: Cell<sys::napi_async_context>,
-    turn: Cell<Option<Turn>>,
+    turn: RefCell<Option<Turn>>,
     /// JavaScript cannot run here any more.
     dead: Cell<bool>,
     /// A callback of a blocking loop threw; the exception is pending.
@@ -130,7 +132,7 @@ impl Dispatch {
             errors: Cell::new(ptr::null_mut()),
             drain: Cell::new(ptr::null_mut()),
             context: Cell::new(ptr::null_mut()),
-            turn: Cell::new(None),
+            turn: RefCell::default(),
             dead: Cell::new(false),
             threw: Cell::new(false),
             missed: RefCell::default(),
@@ -210,7 +212,7 @@ impl Dispatch {
     }
 
     /// Begins a turn of `base`'s loop; turns of other bases may be under way around it.
-    pub(crate) fn enter(&self, mode: Mode, base: &EventBase) -> TurnGuard<'_> {
+    pub(crate) fn enter(&self, mode: Mode, base: &Rc<Base>) -> TurnGuard<'_> {
         let null = ptr::null_mut();
         let turn = Turn {
             mode,
@@ -224,6 +226,14 @@ impl Dispatch {
         };
         self.threw.set(false);
         TurnGuard { dispatch: self, outer: self.turn.replace(Some(turn)) }
+    }
+
+    /// The base whose turn it is, if its callbacks may be called together.
+    #[inline]
+    pub(crate) fn collecting_base(&self) -> Option<Rc<Base>> {
+        let turn = self.turn.borrow();
+        let turn = turn.as_ref().filter(|turn| turn.mode == Mode::Attached)?;
+        turn.base.collects().then(|| turn.base.clone())
     }
 
     /// Whether a callback of the blocking loop has thrown.
@@ -295,10 +305,11 @@ impl Dispatch {
             self.missed.borrow_mut().push(Missed { kind, handle, what, extra });
             return;
         }
-        let Some(mut turn) = self.turn.take() else { return };
-        self.prepare(&mut turn);
-        let (mode, receiver, function) = (turn.mode, turn.receiver, turn.function);
-        self.turn.set(Some(turn));
+        let mut turn = self.turn.borrow_mut();
+        let Some(current) = &mut *turn else { return };
+        self.prepare(current);
+        let (mode, receiver, function) = (current.mode, current.receiver, current.function);
+        drop(turn);
         if !self.call(receiver, function, kind, handle, what, extra) {
             self.failed(mode);
         } else if mode == Mode::Blocking {
@@ -341,7 +352,8 @@ impl Dispatch {
     ) -> bool {
         let mut arguments = [ptr::null_mut(); 4];
         // The calls that come with every message say no more than whom they are for.
-        let count = if matches!(kind, Kind::Readable | Kind::Writable) { 2 } else { 4 };
+        let count =
+            if matches!(kind, Kind::Readable | Kind::Writable | Kind::Collected) { 2 } else { 4 };
         // SAFETY: a handle scope is open; receiver and function live in it or in one around it.
         unsafe {
             sys::napi_create_int32(self.raw, kind as i32, &mut arguments[0]);
@@ -430,9 +442,8 @@ impl Dispatch {
     }
 
     fn break_loop(&self) {
-        if let Some(turn) = self.turn.take() {
-            turn.base.loop_break();
-            self.turn.set(Some(turn));
+        if let Some(turn) = &*self.turn.borrow() {
+            turn.base.base.loop_break();
         }
     }
 
@@ -507,9 +518,11 @@ impl Dispatch {
         if self.dead.get() {
             return;
         }
-        let Some(mut turn) = self.turn.take() else { return };
-        self.prepare(&mut turn);
-        self.turn.set(Some(turn));
+        {
+            let mut turn = self.turn.borrow_mut();
+            let Some(turn) = &mut *turn else { return };
+            self.prepare(turn);
+        }
         let error = self.error(failure);
         if error.is_null() || !self.raise(error) {
             self.failed(Mode::Attached);
@@ -520,6 +533,7 @@ impl Dispatch {
 impl EnvState {
     /// Calls the dispatcher from a turn of the loop, after what it must be told first.
     pub(crate) fn emit(&self, kind: Kind, handle: Handle, what: f64, extra: f64) {
+        self.tell_collected();
         self.emit_changes();
         self.dispatch.emit(kind, handle, what, extra);
     }

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use evcore::buffer::CallbackId;
 use napi::sys;
 
+use crate::batch::List;
 use crate::dispatch::Dispatch;
 use crate::error::{Failure, Result};
 use crate::handle::{Handle, Table};
@@ -28,6 +29,7 @@ pub(crate) struct EnvState {
     pub(crate) raw: sys::napi_env,
     pub(crate) table: Table,
     pub(crate) dispatch: Dispatch,
+    pub(crate) list: List,
     /// Set for good when the environment begins to end.
     closing: Cell<bool>,
     /// Handles of the host's loop that are not closed yet.
@@ -73,6 +75,7 @@ impl EnvState {
             raw,
             table: Table::default(),
             dispatch: Dispatch::new(raw),
+            list: List::default(),
             closing: Cell::new(false),
             host_handles: Cell::new(0),
             hook: Cell::new(ptr::null_mut()),

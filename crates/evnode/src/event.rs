@@ -8,7 +8,7 @@ use evcore::{Event, EventFlags};
 
 use crate::base::Base;
 use crate::dispatch::Kind;
-use crate::env::EnvRef;
+use crate::env::{EnvRef, EnvState};
 use crate::error::{Failure, Result};
 use crate::handle::{Handle, Object};
 
@@ -31,6 +31,13 @@ impl JsEvent {
             let finalized = Cell::new(false);
             Ok(Object::Event(Rc::new(Self { event, base, handle, finalized })))
         })
+    }
+
+    /// A timeout that has passed but was not told is taken back: it starts anew.
+    pub(crate) fn starts_anew(&self, env: &EnvState) {
+        if env.collected(self.handle).contains(EventFlags::TIMEOUT) {
+            env.forget_collected(self.handle);
+        }
     }
 
     /// Makes it another event that is told by the same handle.
@@ -56,9 +63,13 @@ impl JsEvent {
 
 /// What an event calls: the dispatcher.
 fn callback(env: EnvRef, handle: Handle) -> impl FnMut(&Event, EventFlags) {
-    move |event, fired| {
-        let fd = event.fd() as f64;
-        env.emit(Kind::Event, handle, fired.bits().into(), fd);
+    move |_, fired| {
+        if fired.contains(EventFlags::SIGNAL) {
+            // As often as the signal came.
+            env.emit(Kind::Event, handle, fired.bits().into(), 0.0);
+        } else {
+            env.collect(Kind::Event, handle, fired.bits(), None);
+        }
     }
 }
 

@@ -36,7 +36,10 @@ impl EventCounts {
 pub fn base_counts(env: napi::Env, base: Handle) -> napi::Result<EventCounts> {
     cold(&env, |env| {
         let base = env.base(base)?;
-        Ok(EventCounts::of(|kinds| base.base.num_events(kinds)))
+        let mut counts = EventCounts::of(|kinds| base.base.num_events(kinds));
+        counts.active += env.collected_events(base.handle).count() as u32;
+        counts.active -= base.batch.own_events() as u32;
+        Ok(counts)
     })
 }
 

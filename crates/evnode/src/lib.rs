@@ -7,6 +7,7 @@
 mod address;
 mod attach;
 mod base;
+mod batch;
 mod buffer;
 mod bufferevent;
 mod dispatch;

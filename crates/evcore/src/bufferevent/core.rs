@@ -83,6 +83,8 @@ pub(super) struct Core {
     pub(super) made_socket: Cell<bool>,
     /// A step of the state machine runs, which takes care of what is put off.
     pub(super) busy: Cell<bool>,
+    /// How many [corks](super::Cork) hold it back.
+    pub(super) corks: Cell<u16>,
     pub(super) freed: Cell<bool>,
 }
 
@@ -115,6 +117,7 @@ impl Core {
             finishing: Cell::new(false),
             made_socket: Cell::new(false),
             busy: Cell::new(false),
+            corks: Cell::new(0),
             freed: Cell::new(false),
         })
     }
@@ -248,7 +251,7 @@ impl Core {
         }
         let _busy = Busy::new(self);
         step(self);
-        if self.take_pending(Pending::FLUSH) {
+        if self.corks.get() == 0 && self.take_pending(Pending::FLUSH) {
             self.flush();
         }
     }
@@ -256,7 +259,7 @@ impl Core {
     /// Remembers work for the end of the step that runs, or for the loop's next chance.
     pub(super) fn put_off(self: &Rc<Self>, pending: Pending) {
         self.pending.set(self.pending.get() | pending);
-        if !self.busy.get() {
+        if !self.busy.get() && self.corks.get() == 0 {
             self.activate_deferred();
         }
     }
@@ -433,7 +436,7 @@ impl<'a> Busy<'a> {
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.0.busy.set(false);
-        if !self.0.pending.get().is_empty() {
+        if !self.0.pending.get().is_empty() && self.0.corks.get() == 0 {
             self.0.activate_deferred();
         }
     }

@@ -5,6 +5,7 @@
 //! closures, and only from the loop: no call on a bufferevent runs a callback before it returns.
 
 mod core;
+mod cork;
 mod flags;
 mod guard;
 mod handler;
@@ -21,6 +22,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use cork::Cork;
 pub use flags::{BufferEventFlags, BufferEventOptions, FlushMode};
 pub use guard::BufferGuard;
 pub use handler::{BufferEventHandler, DataCallback, EventCallback};

@@ -14,14 +14,19 @@ functions! {
         JsEvent::create(base, fd_from(fd)?, event_flags(flags)?)
     }
 
-    c"eventAdd" event_add(_env, event: Rc<JsEvent>, ms: f64) -> () {
-        event.event.add(duration(ms)?)?;
+    c"eventAdd" event_add(env, event: Rc<JsEvent>, ms: f64) -> () {
+        let timeout = duration(ms)?;
+        event.event.add(timeout)?;
+        if timeout.is_some() {
+            event.starts_anew(env);
+        }
         event.base.touch();
         Ok(())
     }
 
-    c"eventDel" event_del(_env, event: Rc<JsEvent>) -> () {
+    c"eventDel" event_del(env, event: Rc<JsEvent>) -> () {
         event.event.del()?;
+        env.forget_collected(event.handle);
         event.base.touch();
         Ok(())
     }
@@ -32,9 +37,12 @@ functions! {
         Ok(())
     }
 
-    c"eventActive" event_active(_env, event: Rc<JsEvent>, what: i32) -> () {
-        event.event.active(event_flags(what)?)?;
-        event.base.touch();
+    c"eventActive" event_active(env, event: Rc<JsEvent>, what: i32) -> () {
+        let what = event_flags(what)?;
+        if !env.collect_more(event.handle, what) {
+            event.event.active(what)?;
+            event.base.touch();
+        }
         Ok(())
     }
 
@@ -46,20 +54,26 @@ functions! {
         Ok(())
     }
 
-    c"eventAddCommon" event_add_common(_env, event: Rc<JsEvent>, timeout: usize) -> () {
+    c"eventAddCommon" event_add_common(env, event: Rc<JsEvent>, timeout: usize) -> () {
         let timeout = event.base.common_timeouts.borrow().get(timeout).copied();
         let timeout = timeout.ok_or(Failure::Range("the base has no such common timeout"))?;
         event.event.add_common(&timeout)?;
+        event.starts_anew(env);
         event.base.touch();
         Ok(())
     }
 
-    c"eventAssign" event_assign(_env, event: Rc<JsEvent>, fd: f64, flags: i32) -> () {
+    c"eventAssign" event_assign(env, event: Rc<JsEvent>, fd: f64, flags: i32) -> () {
+        if !env.collected(event.handle).is_empty() {
+            let what = "the event is active; delete it first".to_owned();
+            return Err(evcore::Error::InvalidArgument { call: "Event::assign", what }.into());
+        }
         event.assign(fd_from(fd)?, event_flags(flags)?)
     }
 
-    c"eventFinalize" event_finalize(_env, event: Rc<JsEvent>) -> () {
+    c"eventFinalize" event_finalize(env, event: Rc<JsEvent>) -> () {
         event.finalize()?;
+        env.forget_collected(event.handle);
         event.base.touch();
         Ok(())
     }
@@ -68,8 +82,10 @@ functions! {
         Ok(event.event.remaining().map(|left| left.as_secs_f64() * 1000.0))
     }
 
-    c"eventPending" event_pending(_env, event: Rc<JsEvent>, what: i32) -> i32 {
-        Ok(event.event.pending(event_flags(what)?).bits().into())
+    c"eventPending" event_pending(env, event: Rc<JsEvent>, what: i32) -> i32 {
+        let what = event_flags(what)?;
+        let collected = env.collected(event.handle) & what;
+        Ok((event.event.pending(what) | collected).bits().into())
     }
 
     c"eventSetPriority" event_set_priority(_env, event: Rc<JsEvent>, priority: i32) -> () {

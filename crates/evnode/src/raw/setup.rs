@@ -17,10 +17,14 @@ functions! {
         env,
         dispatcher: napi_value,
         errors: napi_value,
-        drain: napi_value
+        drain: napi_value,
+        list: napi_value
     ) -> () {
         // SAFETY: the values are arguments of the running call.
-        unsafe { env.dispatch.register([dispatcher, errors, drain]) }
+        unsafe {
+            env.list.register(env.raw, list)?;
+            env.dispatch.register([dispatcher, errors, drain])
+        }
     }
 
     c"baseLoop" base_loop(_env, base: Rc<Base>, flags: i32) -> i32 {
