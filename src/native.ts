@@ -58,7 +58,7 @@ export function freeAll(base: EventBase): void {
  * Callbacks that are called together: how many were, whether to stop, and of each the kind with what
  * happened and the handle. The native layer writes them.
  */
-const list = new Int32Array(2 + 2 * 64);
+const list = new Int32Array(2 + 2 * 32);
 const NEXT = 0;
 const STOP = 1;
 

@@ -23,8 +23,9 @@ use crate::env::EnvState;
 use crate::error::{Failure, Result};
 use crate::handle::Handle;
 
-/// So many callbacks are called together at most.
-const MOST: usize = 64;
+/// So many callbacks are called together at most. Twice as many save one per cent more and let the
+/// first peer wait twice as long.
+const MOST: usize = 32;
 /// With so many bytes in the inputs of the bufferevents, they are: more would not stay in the cache.
 const MOST_BYTES: usize = 32 * 1024;
 
