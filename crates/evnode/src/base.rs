@@ -71,7 +71,6 @@ impl Base {
         if env.is_closing() || env.dispatch.is_dead() {
             return;
         }
-        self.update_keep_alive();
         if let Some(host) = self.host() {
             host.turn_ended();
         }

@@ -273,11 +273,10 @@ impl Dispatch {
             if turn.outer.is_null() {
                 sys::napi_open_handle_scope(self.raw, &mut turn.outer);
                 if turn.mode == Mode::Attached {
-                    let mut resource = ptr::null_mut();
-                    sys::napi_create_object(self.raw, &mut resource);
+                    // No runtime looks at the resource: it is the one that the context was made with.
                     sys::napi_open_callback_scope(
                         self.raw,
-                        resource,
+                        ptr::null_mut(),
                         self.context.get(),
                         &mut turn.scope,
                     );
@@ -285,7 +284,8 @@ impl Dispatch {
                 sys::napi_get_undefined(self.raw, &mut turn.receiver);
                 sys::napi_get_reference_value(self.raw, self.dispatcher.get(), &mut turn.function);
             }
-            if turn.calls.is_multiple_of(CALLS_PER_SCOPE) {
+            // The first calls' handles live in the scope around.
+            if turn.calls != 0 && turn.calls.is_multiple_of(CALLS_PER_SCOPE) {
                 if !turn.inner.is_null() {
                     sys::napi_close_handle_scope(self.raw, turn.inner);
                 }

@@ -32,7 +32,7 @@ pub(crate) trait Host {
     fn changed(&self) {}
     /// Takes a turn soon, though nothing is ready.
     fn kick(&self);
-    /// A turn has ended.
+    /// A turn has ended, after which the base may keep the process alive or no longer.
     fn turn_ended(&self) {}
     /// Lets go of the host's loop. Called once; nothing else is called after it.
     fn close(&self);

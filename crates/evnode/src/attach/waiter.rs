@@ -184,6 +184,7 @@ impl Host for Waiter {
 
     fn turn_ended(&self) {
         let Some(base) = self.base.upgrade() else { return };
+        base.update_keep_alive();
         let timeout =
             if base.end_is_due() { Some(Duration::ZERO) } else { base.base.next_timeout() };
         if timeout == Some(Duration::ZERO) {
