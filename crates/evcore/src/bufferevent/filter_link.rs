@@ -25,21 +25,16 @@ const MOST_EXCESS: usize = 1024 * 1024;
 /// Every so many layers are called from the loop and not from the layer below, to spare the stack.
 const DEPTH: usize = 16;
 
-/// One direction.
-#[derive(Default)]
-struct Side {
-    /// What the filter has made and there was no room for.
-    staged: RefCell<EvBuffer>,
-    /// How to call the filter the next time.
-    mode: Cell<Option<FlushMode>>,
-}
-
 pub(super) struct FilterLink {
     pub(super) underlying: BufferEvent,
     /// Taken out while it runs.
     filter: RefCell<Option<Box<dyn Filter>>>,
-    up: Side,
-    down: Side,
+    /// What the filter has made and there was no room for, on the way up and down.
+    up_staged: RefCell<EvBuffer>,
+    down_staged: RefCell<EvBuffer>,
+    /// How to call the filter the next time.
+    up_mode: Cell<Option<FlushMode>>,
+    down_mode: Cell<Option<FlushMode>>,
     /// Nothing more comes from the filter: it is the end, or an error still to be told.
     over: RefCell<Option<io::Result<()>>>,
     /// Nothing more comes from below.
@@ -73,8 +68,10 @@ impl FilterLink {
         let link = Rc::new(Self {
             underlying: underlying.clone(),
             filter: RefCell::new(Some(filter)),
-            up: Side::default(),
-            down: Side::default(),
+            up_staged: RefCell::default(),
+            down_staged: RefCell::default(),
+            up_mode: Cell::new(None),
+            down_mode: Cell::new(None),
             over: RefCell::default(),
             ended: Cell::new(false),
             opening: Cell::new(opening),
@@ -111,27 +108,22 @@ impl FilterLink {
         self.filter.borrow().as_ref().is_some_and(|filter| question(&**filter))
     }
 
-    /// Has the filter convert `source`, with nothing borrowed.
+    /// Has the filter convert `source` to an empty destination, with nothing borrowed.
     fn call(
         &self,
         core: &Rc<Core>,
-        direction: EventFlags,
+        reading: bool,
         source: &mut EvBuffer,
+        destination: &mut EvBuffer,
         limit: usize,
         mode: FlushMode,
     ) -> io::Result<Called> {
-        let reading = direction.contains(EventFlags::READ);
-        let side = if reading { &self.up } else { &self.down };
-        let Some(mut staged) = Lent::take(&side.staged) else {
-            return Err(io::ErrorKind::WouldBlock.into());
-        };
-        let (before, held) = (source.len(), staged.buffer.len());
+        let before = source.len();
         let mut result = None;
         lend(
             &self.filter,
             || !core.freed.get(),
             |filter| {
-                let destination = &mut staged.buffer;
                 result = Some(if reading {
                     filter.input(source, destination, limit, mode)
                 } else {
@@ -140,14 +132,13 @@ impl FilterLink {
             },
         );
         let result = result.ok_or(io::ErrorKind::WouldBlock)?;
-        let given = staged.buffer.len().saturating_sub(held);
+        let given = destination.len();
         let taken = before.saturating_sub(source.len());
         if core.is_freed() {
-            staged.buffer = EvBuffer::new();
             return Ok(Called { result, taken, given });
         }
         if given > limit.saturating_add(MOST_EXCESS) {
-            staged.buffer = EvBuffer::new();
+            *destination = EvBuffer::new();
             return Err(invalid(format!("the filter gave {given} bytes where {limit} fit")));
         }
         let idle = taken == 0 && given == 0 && source.len() == before;
@@ -176,17 +167,17 @@ impl FilterLink {
     }
 
     /// Has the filter convert what came from below; says whether that has changed anything.
-    fn convert_input(&self, core: &Rc<Core>, limit: usize) -> bool {
+    fn convert_input(&self, core: &Rc<Core>, limit: usize, destination: &mut EvBuffer) -> bool {
         let below = &self.underlying.core;
         let Some(mut source) = Lent::take(&below.input) else { return false };
         let ended = self.ended.get();
-        let mode = self.up.mode.take();
+        let mode = self.up_mode.take();
         let mode = if ended { FlushMode::Finished } else { mode.unwrap_or(FlushMode::Normal) };
         let before = source.buffer.len();
         if before == 0 && mode == FlushMode::Normal && !self.ask(|filter| filter.holds_input()) {
             return false;
         }
-        let called = self.call(core, EventFlags::READ, &mut source.buffer, limit, mode);
+        let called = self.call(core, true, &mut source.buffer, destination, limit, mode);
         let left = source.buffer.len();
         drop(source);
         if left != before && !below.is_freed() {
@@ -226,23 +217,30 @@ impl FilterLink {
         }
     }
 
-    /// Passes on what the filter has made, up to `room` bytes; says whether all of it went.
+    /// Passes on what was held back, as far as there is room; says whether all of it went.
     fn pass_down(&self, room: usize) -> io::Result<bool> {
-        let below = &self.underlying.core;
-        let mut staged = self.down.staged.borrow_mut();
+        let mut staged = self.down_staged.borrow_mut();
         if staged.is_empty() {
             return Ok(true);
         }
-        below.check_open("BufferEvent").map_err(|_| gone())?;
-        let Ok(mut output) = below.output.try_borrow_mut() else { return Ok(false) };
-        if staged.remove_buffer(&mut output, room)? > 0 {
-            drop(output);
-            below.put_off(Pending::FLUSH);
-        }
+        self.pass(&mut staged, room)?;
         Ok(staged.is_empty())
     }
 
-    /// Has the filter convert what is to go out, once.
+    /// Moves up to `room` bytes below.
+    fn pass(&self, bytes: &mut EvBuffer, room: usize) -> io::Result<()> {
+        let below = &self.underlying.core;
+        below.check_open("BufferEvent").map_err(|_| gone())?;
+        let Ok(mut output) = below.output.try_borrow_mut() else { return Ok(()) };
+        if bytes.remove_buffer(&mut output, room)? > 0 {
+            drop(output);
+            below.put_off(Pending::FLUSH);
+        }
+        Ok(())
+    }
+
+    /// Has the filter convert what is to go out, once, and passes that on. What exceeds `limit` is
+    /// held back.
     fn convert_output(
         &self,
         core: &Rc<Core>,
@@ -262,7 +260,15 @@ impl FilterLink {
         let called = if idle && !self.ask(|filter| filter.holds_output()) {
             Ok(None)
         } else {
-            self.call(core, EventFlags::WRITE, &mut output.buffer, limit, mode).map(Some)
+            let mut given = EvBuffer::new();
+            let called = self.call(core, false, &mut output.buffer, &mut given, limit, mode);
+            if !given.is_empty() && !core.is_freed() {
+                self.pass(&mut given, limit)?;
+                if !given.is_empty() {
+                    self.down_staged.borrow_mut().add_buffer(&mut given)?;
+                }
+            }
+            called.map(Some)
         };
         if core.is_freed() {
             output.buffer = EvBuffer::new();
@@ -275,16 +281,25 @@ impl FilterLink {
 
 impl Link for FilterLink {
     fn read(&self, core: &Rc<Core>, most: usize) -> io::Result<usize> {
-        if self.up.staged.borrow().is_empty() && self.over.borrow().is_none() {
-            self.convert_input(core, most);
+        let mut given = self.up_staged.take();
+        if given.is_empty() && self.over.borrow().is_none() {
+            self.convert_input(core, most, &mut given);
         }
-        let mut staged = self.up.staged.borrow_mut();
-        if !staged.is_empty() && !core.is_freed() {
-            let Ok(mut input) = core.input.try_borrow_mut() else {
-                core.input_is_lent_out();
-                return Err(io::ErrorKind::WouldBlock.into());
+        if core.is_freed() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if !given.is_empty() {
+            let moved = match core.input.try_borrow_mut() {
+                Ok(mut input) => given.remove_buffer(&mut input, most).map_err(io::Error::from),
+                Err(_) => {
+                    core.input_is_lent_out();
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
             };
-            return Ok(staged.remove_buffer(&mut input, most)?);
+            if !given.is_empty() {
+                self.up_staged.replace(given);
+            }
+            return moved;
         }
         let mut over = self.over.borrow_mut();
         match over.take() {
@@ -296,6 +311,14 @@ impl Link for FilterLink {
         }
     }
 
+    fn has_more(&self) -> bool {
+        self.ended.get()
+            || self.over.borrow().is_some()
+            || !self.up_staged.borrow().is_empty()
+            || self.underlying.core.input.try_borrow().is_ok_and(|input| !input.is_empty())
+            || self.ask(|filter| filter.holds_input())
+    }
+
     fn write(&self, core: &Rc<Core>, most: usize) -> io::Result<Moved> {
         let mut count = 0;
         loop {
@@ -304,32 +327,33 @@ impl Link for FilterLink {
             }
             let room = self.room_below();
             let passed = self.pass_down(room)?;
+            let room = self.room_below();
             if !passed || room == 0 {
                 // With nothing to pass on there is nothing to wait for.
-                let blocked = !passed || core.output.try_borrow().map_or(true, |o| !o.is_empty());
-                return Ok(Moved { count, blocked });
+                return Ok(Moved { count, blocked: !passed || has_output(core) });
             }
-            let mode = self.down.mode.take().unwrap_or(FlushMode::Normal);
+            let mode = self.down_mode.take().unwrap_or(FlushMode::Normal);
             let Some(called) = self.convert_output(core, most - count, room, mode)? else {
-                let over = most == count && core.output.try_borrow().is_ok_and(|o| !o.is_empty());
-                return Ok(Moved { count, blocked: over });
+                return Ok(Moved { count, blocked: most == count && has_output(core) });
             };
             count += called.taken;
             if core.is_freed() {
                 return Ok(Moved { count, blocked: false });
             }
-            let passed = self.pass_down(self.room_below())?;
             if mode == FlushMode::Flush {
                 let _ = self.underlying.flush(EventFlags::WRITE, mode);
             }
+            let blocked = !self.down_staged.borrow().is_empty();
             match called.result {
                 FilterResult::Error(error) => return Err(error),
                 FilterResult::End => return Err(io::ErrorKind::BrokenPipe.into()),
-                FilterResult::NeedMore => return Ok(Moved { count, blocked: !passed }),
+                FilterResult::Ok if blocked => {}
                 FilterResult::Ok if called.taken == 0 && called.given == 0 => {
-                    return Ok(Moved { count, blocked: !passed });
+                    return Ok(Moved { count, blocked });
                 }
-                FilterResult::Ok => {}
+                FilterResult::Ok if has_output(core) => {}
+                FilterResult::Ok if self.ask(|filter| filter.holds_output()) => {}
+                FilterResult::Ok | FilterResult::NeedMore => return Ok(Moved { count, blocked }),
             }
         }
     }
@@ -354,19 +378,19 @@ impl Link for FilterLink {
             return Ok(true);
         }
         if !self.finished.replace(true) {
+            self.pass_down(usize::MAX)?;
             let mut mode = FlushMode::Finished;
             while let Some(called) = self.convert_output(core, usize::MAX, usize::MAX, mode)? {
                 if core.is_freed() {
                     return Ok(true);
                 }
-                self.pass_down(usize::MAX)?;
                 match called.result {
                     FilterResult::Error(error) => return Err(error),
                     _ if called.taken == 0 && called.given == 0 => break,
                     _ => mode = FlushMode::Normal,
                 }
             }
-            if core.output.try_borrow().is_ok_and(|output| !output.is_empty()) {
+            if has_output(core) {
                 return Err(invalid("the filter did not take the last bytes of the output"));
             }
         }
@@ -383,11 +407,11 @@ impl Link for FilterLink {
 
     fn flush(&self, directions: EventFlags, mode: FlushMode) {
         if directions.contains(EventFlags::READ) {
-            self.up.mode.set(Some(mode));
+            self.up_mode.set(Some(mode));
             let _ = self.underlying.flush(EventFlags::READ, mode);
         }
         if directions.contains(EventFlags::WRITE) && mode != FlushMode::Finished {
-            self.down.mode.set(Some(mode));
+            self.down_mode.set(Some(mode));
         }
     }
 
@@ -408,7 +432,16 @@ impl Link for FilterLink {
 
     fn open(&self, core: &Rc<Core>) {
         while self.opening.get() && self.over.borrow().is_none() {
-            if !self.convert_input(core, usize::MAX) || core.is_freed() {
+            let mut given = EvBuffer::new();
+            let progress = self.convert_input(core, usize::MAX, &mut given);
+            if core.is_freed() {
+                return;
+            }
+            if !given.is_empty() {
+                // Bytes that came with the end of what opened it. Refused only past all bounds.
+                let _ = self.up_staged.borrow_mut().add_buffer(&mut given);
+            }
+            if !progress {
                 break;
             }
         }
@@ -469,6 +502,10 @@ impl Drop for Lent<'_> {
             let _ = self.cell.borrow_mut().add_buffer(&mut meanwhile);
         }
     }
+}
+
+fn has_output(core: &Core) -> bool {
+    core.output.try_borrow().map_or(true, |output| !output.is_empty())
 }
 
 fn invalid(what: impl Into<String>) -> io::Error {

@@ -124,6 +124,10 @@ impl Link for PairLink {
         }
     }
 
+    fn has_more(&self) -> bool {
+        self.mine().ended.get()
+    }
+
     fn write(&self, core: &Rc<Core>, most: usize) -> io::Result<Moved> {
         let Some(other) = self.other().core().filter(|_| !self.other().ended.get()) else {
             let Ok(true) = core.output.try_borrow().map(|output| output.is_empty()) else {

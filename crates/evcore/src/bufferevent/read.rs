@@ -63,7 +63,7 @@ impl Core {
             let length = self.input.try_borrow().map_or(0, |input| input.len());
             let more = result.as_ref().is_ok_and(|count| *count > 0);
             self.have_read(result.map(|count| (count, length)));
-            if !more || self.is_freed() {
+            if !more || self.is_freed() || !link.has_more() {
                 return;
             }
         }

@@ -33,6 +33,8 @@ pub(super) struct Moved {
 pub(super) trait Link {
     /// Moves at most `most` bytes to the end of the input; 0 is the end of the stream.
     fn read(&self, core: &Rc<Core>, most: usize) -> io::Result<usize>;
+    /// Whether there may be more to read now.
+    fn has_more(&self) -> bool;
     /// Takes at most `most` bytes from the front of the output.
     fn write(&self, core: &Rc<Core>, most: usize) -> io::Result<Moved>;
     /// Whether input is wanted now. Once it is, [`Core::read_link`] is called in any case.
