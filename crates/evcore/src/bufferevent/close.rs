@@ -25,11 +25,13 @@ impl Core {
     }
 
     /// Everything is written: does what waited for that, and says whether that was the end.
+    #[inline]
     pub(super) fn finish(self: &Rc<Self>) -> bool {
         let closing = self.is(Suspended::CLOSING);
-        if !closing && !self.finishing.get() {
-            return false;
-        }
+        (closing || self.finishing.get()) && self.end_writing(closing)
+    }
+
+    fn end_writing(self: &Rc<Self>, closing: bool) -> bool {
         let Some(link) = self.link() else {
             if closing {
                 self.finish_close();

@@ -96,6 +96,7 @@ impl Core {
     }
 
     /// So many bytes were put into the input, which holds so many now.
+    #[inline]
     fn have_read(self: &Rc<Self>, result: io::Result<(usize, usize)>) {
         match result {
             Ok((0, _)) => {

@@ -8,14 +8,14 @@ use crate::error::{Error, Result};
 
 use super::core::{Core, Pending, Suspended};
 use super::read::is_transient;
-use super::transport::{Link, Moved, Transport};
+use super::transport::{Moved, Transport};
 use super::BufferEventFlags;
 
 /// What has come of writing.
 enum Attempt {
     Wrote(io::Result<usize>),
     Empty,
-    Link(Rc<dyn Link>),
+    Link,
     NoTransport,
 }
 
@@ -30,8 +30,8 @@ impl Core {
                 }
             } else if self.is(Suspended::CLOSING) && self.output_is_empty() {
                 self.finish_close();
-            } else if let Some(link) = self.link() {
-                self.write_link(&*link);
+            } else if self.write_event.borrow().is_none() {
+                self.write_link();
             } else {
                 self.watch_writing();
             }
@@ -61,7 +61,7 @@ impl Core {
                 return;
             };
             match &*self.transport.borrow() {
-                Some(Transport::Link(link)) => Attempt::Link(link.clone()),
+                Some(Transport::Link(_)) => Attempt::Link,
                 _ if output.is_empty() => Attempt::Empty,
                 Some(Transport::Socket(socket)) => {
                     Attempt::Wrote(socket.write(&mut output, usize::MAX).map(|_| output.len()))
@@ -89,14 +89,15 @@ impl Core {
                 self.stop_writing();
                 self.finish();
             }
-            Attempt::Link(link) => self.write_link(&*link),
+            Attempt::Link => self.write_link(),
             // Without a socket, what was written can wait; to be closed it need not.
             Attempt::NoTransport if self.is(Suspended::CLOSING) => self.finish_close(),
             Attempt::NoTransport => {}
         }
     }
 
-    fn write_link(self: &Rc<Self>, link: &dyn Link) {
+    fn write_link(self: &Rc<Self>) {
+        let Some(link) = self.link() else { return };
         let result = link.write(self, usize::MAX);
         if self.is_freed() {
             return;
