@@ -1,17 +1,16 @@
 // The one door to the native layer: loads it, and brings what it tells to the objects it is about.
 
-import * as binding from '../index.js';
-
 import type { EventBase } from './base.js';
 import type { EvBuffer } from './buffer.js';
 import type { BufferEvent } from './bufferevent.js';
 import { nativeError } from './errors.js';
 import type { Event } from './event.js';
 import type { ConnListener } from './listener.js';
+import { loadBinding } from './load.js';
 import type { Watcher } from './watch.js';
 
 /** The generated functions. */
-export { binding };
+export const binding = loadBinding();
 /** The hot functions. */
 export const { raw } = binding;
 
