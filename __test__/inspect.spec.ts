@@ -138,13 +138,11 @@ everywhere('a loop that is held does not end for want of events', async (t, base
   t.is(base.counts.virtual, 1);
   if (base.attachment === 'none') {
     const flags = LoopFlags.NONBLOCK | LoopFlags.ONCE;
-    setImmediate(() => {
-      t.is(base.loop(flags), LoopExit.DONE);
-      hold.free();
-      t.is(base.loop(flags), LoopExit.NO_EVENTS);
-    });
     base.loopExit();
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setImmediate(resolve));
+    t.is(base.loop(flags), LoopExit.DONE);
+    hold.free();
+    t.is(base.loop(flags), LoopExit.NO_EVENTS);
     return;
   }
   let ended = false;
