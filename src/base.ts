@@ -50,11 +50,8 @@ export class EventBase implements Disposable {
   private _nextToken = 1;
   private _dispatched: Promise<LoopExit> | null = null;
   private _resolve: ((exit: LoopExit) => void) | null = null;
-  /** @internal Whose callback runs. */
+  /** @internal Whose callback runs, or ran last. */
   _running: EventOwner | null = null;
-  /** Whose callback ran last, while slow callbacks are told. */
-  private _last: EventOwner | null = null;
-  private _tellsSlow = false;
   /** Events that other threads may name. */
   private _shared: Map<number, Event> | null = null;
   private _message: ((message: unknown) => void) | null = null;
@@ -317,8 +314,6 @@ export class EventBase implements Disposable {
   tellSlowCallbacks(threshold: number | null): this {
     const ms = milliseconds('EventBase.tellSlowCallbacks', 'threshold', threshold);
     binding.baseSetSlowCallback(this._handle, ms < 0 ? null : ms);
-    this._tellsSlow = ms >= 0;
-    this._last = null;
     return this;
   }
 
@@ -431,7 +426,7 @@ export class EventBase implements Disposable {
     this._tokens.clear();
     this._shared = null;
     this._message = null;
-    this._last = null;
+    this._running = null;
     this._ended(LoopExit.BREAK);
     finishAll(this);
   }
@@ -457,12 +452,6 @@ export class EventBase implements Disposable {
   }
 
   /** @internal */
-  _ran(owner: EventOwner): void {
-    this._running = null;
-    if (this._tellsSlow) this._last = owner;
-  }
-
-  /** @internal */
   _turned(events: number, milliseconds: number): void {
     tellTurn({ base: this, events, milliseconds });
   }
@@ -472,8 +461,8 @@ export class EventBase implements Disposable {
     const slow = binding.baseSlowCallback(this._handle);
     if (slow === null) return;
     const { fd, what, ms: took } = slow;
-    const last = this._last;
-    this._last = null;
+    const last = this._running;
+    this._running = null;
     // What has freed itself is not told. Other events than JavaScript's have no handle; that of a
     // bufferevent or listener is known by its descriptor.
     const its = last !== null && last._handle !== 0;

@@ -85,19 +85,9 @@ function dispatch(kind: number, handle: number, what: number, extra: number): vo
   call(kind, target as EventOwner, what, extra);
 }
 
-/** Runs a callback, and notes whose it is meanwhile. */
+/** Runs a callback of what the base's own events belong to, having noted whose it is. */
 function call(kind: number, target: EventOwner, what: number, extra: number): void {
-  const { _base } = target;
-  _base._running = target;
-  try {
-    run(kind, target, what, extra);
-  } finally {
-    _base._ran(target);
-  }
-}
-
-/** Runs a callback of what the base's own events belong to. */
-function run(kind: number, target: EventOwner, what: number, extra: number): void {
+  target._base._running = target;
   switch (kind) {
     case EVENT:
       return (target as Event)._fired(what);
@@ -120,6 +110,8 @@ function run(kind: number, target: EventOwner, what: number, extra: number): voi
 
 /** Tells of anything else. */
 function tell(kind: number, target: Target, what: number, extra: number): void {
+  if (kind === ONCE) (target as EventBase)._running = null;
+  else if (kind === PREPARE || kind === CHECK) (target as Watcher)._base._running = null;
   switch (kind) {
     case BUFFER_CHANGED:
       return (target as EvBuffer)._changed(what, extra);
