@@ -1,5 +1,19 @@
 // EvBuffer: libevent's evbuffer, a queue of bytes in segments.
 
+import type { ReadableStream } from 'node:stream/web';
+import type { Readable } from 'node:stream';
+import { format, inspect, type InspectOptionsStylized } from 'node:util';
+import { isAnyArrayBuffer } from 'node:util/types';
+
+import { BufferFrames } from './buffer-frames.js';
+import {
+  BufferReadable,
+  collect,
+  webStream,
+  type ByteSource,
+  type CollectOptions,
+} from './buffer-streams.js';
+import { DebugViews } from './buffer-views.js';
 import { closedError, typeError } from './errors.js';
 import { binding, keep, raw, release } from './native.js';
 import {
@@ -11,10 +25,12 @@ import {
   integer,
   optionalSize,
   size,
+  text,
   type Bytes,
   type Encoding,
   type EolStyle,
 } from './options.js';
+import { isDebugMode } from './setup.js';
 
 /** Is told that a buffer has changed: how many bytes came and how many went (`evbuffer_cb_func`). */
 export type BufferCallback = (buffer: EvBuffer, added: number, removed: number) => void;
@@ -25,6 +41,22 @@ export type BufferEnd = 'front' | 'back';
 const forgotten = new FinalizationRegistry<number>((handle) => {
   raw.bufferFree(handle);
 });
+
+/** What a tagged template says, in bytes. */
+function filledIn(call: string, strings: TemplateStringsArray, values: unknown[]): Buffer {
+  const parts: Buffer[] = [];
+  strings.forEach((string: string | undefined, index) => {
+    parts.push(Buffer.from(text(call, 'the template', string)));
+    if (index >= values.length) return;
+    const value = values[index];
+    if (ArrayBuffer.isView(value)) {
+      parts.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+    } else {
+      parts.push(Buffer.from(isAnyArrayBuffer(value) ? new Uint8Array(value) : String(value)));
+    }
+  });
+  return Buffer.concat(parts);
+}
 
 function end(call: string, value: unknown): boolean {
   if (value === 'front') return true;
@@ -40,20 +72,23 @@ function end(call: string, value: unknown): boolean {
  * {@link BufferEvent.input} and {@link BufferEvent.output} are freed with it. One that is forgotten
  * is freed by the garbage collector.
  */
-export class EvBuffer implements Disposable {
+export class EvBuffer extends BufferFrames implements Disposable {
   /** @internal */
-  _handle: number;
+  override _handle: number;
   /** @internal */
   readonly _base = null;
   /** @internal */
   _callback: BufferCallback | null = null;
   private readonly _owned: boolean;
+  /** What {@link peek} has shown in debug mode. */
+  private _views: DebugViews | null = null;
 
   /** An empty buffer (`evbuffer_new`). */
   constructor();
   /** @internal A bufferevent's own buffer. */
   constructor(handle: number);
   constructor(handle?: number) {
+    super();
     this._owned = handle === undefined;
     this._handle = handle ?? raw.bufferNew();
     if (this._owned) forgotten.register(this, this._handle, this);
@@ -64,14 +99,44 @@ export class EvBuffer implements Disposable {
     return raw.bufferLength(this._handle);
   }
 
-  /** Appends bytes or a string (`evbuffer_add`, `evbuffer_add_printf`); they are copied. */
-  add(data: Bytes | string, encoding: Encoding = 'utf8'): this {
-    if (typeof data === 'string') {
-      const code = encodingCode('EvBuffer.add', encoding);
-      raw.bufferAddString(this._handle, data, code);
-    } else {
-      raw.bufferAdd(this._handle, bytes('EvBuffer.add', 'data', data));
+  /** A buffer with all that a source gives. */
+  static async collect(source: ByteSource, options_?: CollectOptions): Promise<EvBuffer> {
+    const buffer = new EvBuffer();
+    try {
+      await collect('EvBuffer.collect', buffer, source, options_);
+    } catch (error) {
+      buffer.free();
+      throw error;
     }
+    return buffer;
+  }
+
+  /** Appends bytes or a string (`evbuffer_add`); they are copied. */
+  add(data: Bytes | string, encoding?: Encoding): this;
+  /** Appends a tagged template; values that are bytes go in as they are, others as strings. */
+  add(strings: TemplateStringsArray, ...values: unknown[]): this;
+  add(data: Bytes | string | TemplateStringsArray, ...rest: unknown[]): this {
+    const call = 'EvBuffer.add';
+    if (typeof data === 'string') {
+      const { 0: encoding = 'utf8' } = rest;
+      raw.bufferAddString(this._handle, data, encodingCode(call, encoding));
+    } else if (ArrayBuffer.isView(data)) {
+      raw.bufferAdd(this._handle, data);
+    } else if (Array.isArray(data) && 'raw' in data) {
+      raw.bufferAdd(this._handle, filledIn(call, data as TemplateStringsArray, rest));
+    } else {
+      raw.bufferAdd(this._handle, bytes(call, 'data', data));
+    }
+    return this;
+  }
+
+  /** Appends what `util.format` makes of a format such as `'%s %d'` (`evbuffer_add_printf`). */
+  addPrintf(format_: string, ...values: unknown[]): this {
+    raw.bufferAddString(
+      this._handle,
+      format(text('EvBuffer.addPrintf', 'format', format_), ...values),
+      0,
+    );
     return this;
   }
 
@@ -157,6 +222,79 @@ export class EvBuffer implements Disposable {
     const needle = typeof what === 'string' ? Buffer.from(what) : bytes(call, 'what', what);
     size(call, 'from', from);
     return raw.bufferSearch(this._handle, needle, from, optionalSize(call, 'to', to));
+  }
+
+  /**
+   * The position of bytes, a string or a byte, as `Buffer.indexOf` has it, or -1.
+   *
+   * @param from where to begin; a negative one counts from the end
+   */
+  indexOf(what: Bytes | string | number, from = 0): number {
+    const call = 'EvBuffer.indexOf';
+    const start = this._position(call, 'from', from);
+    const needle =
+      typeof what === 'number'
+        ? Uint8Array.of(integer(call, 'what', what, 0, 255))
+        : typeof what === 'string'
+          ? Buffer.from(what)
+          : bytes(call, 'what', what);
+    return raw.bufferSearch(this._handle, needle, start, -1);
+  }
+
+  /** Whether bytes, a string or a byte can be found; see {@link indexOf}. */
+  includes(what: Bytes | string | number, from = 0): boolean {
+    return this.indexOf(what, from) >= 0;
+  }
+
+  /** The byte at a position, a negative one counting from the end; undefined outside the buffer. */
+  at(index: number): number | undefined {
+    integer('EvBuffer.at', 'index', index, -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+    const offset = index < 0 ? index + this.length : index;
+    return offset < 0
+      ? undefined
+      : ((raw.bufferNumber(this._handle, 0, offset) ?? undefined) as number | undefined);
+  }
+
+  /** Copies the bytes from `start` up to `end`, as `Array.slice` has them; negative ones count from the end. */
+  slice(start = 0, end = Number.MAX_SAFE_INTEGER): Buffer {
+    const call = 'EvBuffer.slice';
+    const from = this._position(call, 'start', start);
+    return this.copyout(Math.max(0, this._position(call, 'end', end) - from), from);
+  }
+
+  /** Whether it holds the same bytes as another buffer, a view or a string. */
+  equals(other: EvBuffer | Bytes | string): boolean {
+    if (other instanceof EvBuffer) {
+      return raw.bufferEqualsBuffer(this._handle, handleOf('EvBuffer.equals', 'other', other));
+    }
+    const view =
+      typeof other === 'string' ? Buffer.from(other) : bytes('EvBuffer.equals', 'other', other);
+    return raw.bufferEquals(this._handle, view);
+  }
+
+  /**
+   * Shows up to `length` bytes, all by default, from position `from`, where they lie: a view for each
+   * piece (`evbuffer_peek`). Pieces of 4 KiB and more are not copied; others are, which costs less.
+   *
+   * The views are for the code that runs now, until the buffer changes: copy what is to be kept
+   * longer. Who keeps one keeps its memory, but never sees it used for something else. They are not
+   * to be written to: other buffers, and other views, may share the bytes. After
+   * {@link enableDebugMode} both are enforced: the views are empty afterwards, and what was written
+   * is thrown as `ERR_EVNODE_VIEW_WRITTEN` by what changes the buffer, or is an uncaught exception.
+   */
+  peek(length?: number, from = 0): Buffer[] {
+    const call = 'EvBuffer.peek';
+    let at = size(call, 'from', from);
+    const most = optionalSize(call, 'length', length);
+    const pieces = raw.bufferPeek(this._handle, most, from).map((piece) => {
+      const view = typeof piece === 'number' ? this.copyout(piece, at) : piece;
+      at += view.length;
+      return view;
+    });
+    if (!isDebugMode() || pieces.length === 0) return pieces;
+    this._views ??= new DebugViews();
+    this._watch();
+    return this._views.show(pieces, () => this._endViews());
   }
 
   /** Takes a line and its end; returns it without, or null when there is no whole line (`evbuffer_readln`). */
@@ -245,10 +383,9 @@ export class EvBuffer implements Disposable {
    */
   setCallback(callback_: BufferCallback | null): this {
     const wanted = callback('EvBuffer.setCallback', 'callback', callback_);
-    raw.bufferWatch(this._handle, wanted !== null);
-    if (wanted === null) release(this._handle);
-    else keep(this._handle, this);
+    raw.bufferLength(this._handle);
     this._callback = wanted;
+    this._watch();
     return this;
   }
 
@@ -258,8 +395,35 @@ export class EvBuffer implements Disposable {
   }
 
   /** What it holds, as a string; nothing is taken. */
-  toString(encoding: BufferEncoding = 'utf8'): string {
+  override toString(encoding: BufferEncoding = 'utf8'): string {
     return this.copyout().toString(encoding);
+  }
+
+  /** What it holds, as `Buffer.toJSON` has it; nothing is taken. */
+  toJSON(): { type: 'Buffer'; data: number[] } {
+    return this.copyout().toJSON();
+  }
+
+  /**
+   * What it holds as a stream of Node's, which takes it from the front as it is read and ends when
+   * the buffer is empty. Destroying the stream leaves the rest where it is.
+   */
+  toReadable(): Readable {
+    raw.bufferLength(this._handle);
+    return new BufferReadable(this);
+  }
+
+  /** As {@link toReadable}, as a web stream of bytes. */
+  toWeb(): ReadableStream<Uint8Array> {
+    raw.bufferLength(this._handle);
+    return webStream(this);
+  }
+
+  /** What `util.inspect` and `console.log` show: the length, and those of the segments. */
+  [inspect.custom](_: number, options_: InspectOptionsStylized, show: typeof inspect): string {
+    const name = options_.stylize('EvBuffer', 'special');
+    if (this._handle === 0) return `${name} {}`;
+    return `${name} ${show({ length: this.length, segments: this.segments() }, options_)}`;
   }
 
   /** Frees the buffer and what it holds (`evbuffer_free`). A bufferevent's own cannot be freed. */
@@ -268,10 +432,11 @@ export class EvBuffer implements Disposable {
     if (!this._owned) {
       throw typeError('EvBuffer.free', 'this', 'a buffer that you made', this);
     }
-    if (this._callback !== null) release(this._handle);
+    if (this._watched) release(this._handle);
     forgotten.unregister(this);
     raw.bufferFree(this._handle);
     this._handle = 0;
+    this._endViews();
   }
 
   /** As {@link free}. */
@@ -281,13 +446,45 @@ export class EvBuffer implements Disposable {
 
   /** @internal */
   _changed(added: number, removed: number): void {
-    this._callback?.(this, added, removed);
+    try {
+      this._endViews();
+    } finally {
+      this._callback?.(this, added, removed);
+    }
   }
 
   /** @internal The bufferevent whose buffer it is was freed. */
   _letGo(): void {
-    if (this._callback !== null) release(this._handle);
+    if (this._watched) release(this._handle);
     this._handle = 0;
+    this._endViews();
+  }
+
+  private get _watched(): boolean {
+    return this._callback !== null || this._views !== null;
+  }
+
+  /** Watches the buffer while somebody wants to know of changes. */
+  private _watch(): void {
+    raw.bufferWatch(this._handle, this._watched);
+    if (this._watched) keep(this._handle, this);
+    else release(this._handle);
+  }
+
+  private _endViews(): void {
+    const views = this._views;
+    if (views === null) return;
+    this._views = null;
+    if (this._handle !== 0) this._watch();
+    views.end();
+  }
+
+  /** A position that counts from the end when it is negative, within the buffer. */
+  private _position(call: string, name: string, value: number): number {
+    const most = Number.MAX_SAFE_INTEGER;
+    const given = integer(call, name, value, -most, most);
+    const held = this.length;
+    return given < 0 ? Math.max(0, held + given) : Math.min(given, held);
   }
 
   private _most(call: string, length: number | undefined): number {
