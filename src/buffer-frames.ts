@@ -4,11 +4,13 @@ import { BufferNumbers } from './buffer-numbers.js';
 import { EvError, rangeError, typeError } from './errors.js';
 import { raw } from './native.js';
 import {
+  asBuffer,
   bytes,
   choice,
   encodingCode,
   eolCode,
   integer,
+  lengthOf,
   options,
   type Bytes,
   type Encoding,
@@ -99,7 +101,9 @@ export class PartTaker implements Taker<Buffer> {
 
   constructor(call: string, delimiter: Bytes | string, given: SplitOptions | undefined) {
     const { maxLength = DEFAULT_LENGTH } = options(call, given, {});
-    this._delimiter = copied(call, 'delimiter', delimiter);
+    this._delimiter = Buffer.from(
+      typeof delimiter === 'string' ? delimiter : asBuffer(bytes(call, 'delimiter', delimiter)),
+    );
     const { length } = this._delimiter;
     if (length === 0) throw rangeError(call, 'delimiter', 'at least one byte', delimiter);
     this._longest = integer(call, 'maxLength', maxLength, 0, MOST);
@@ -156,13 +160,6 @@ function* each<T>(buffer: BufferNumbers, taker: Taker<T>): Generator<T, void, vo
     if (message === null) return;
     yield message;
   }
-}
-
-function copied(call: string, name: string, data: Bytes | string): Buffer {
-  if (typeof data === 'string') return Buffer.from(data);
-  const view = bytes(call, name, data);
-  const { buffer, byteOffset, byteLength } = ArrayBuffer.isView(view) ? view : new Uint8Array(view);
-  return Buffer.from(Buffer.from(buffer, byteOffset, byteLength));
 }
 
 /**
@@ -243,7 +240,7 @@ export abstract class BufferFrames extends BufferNumbers {
       return this;
     }
     const body = typeof data === 'string' ? Buffer.from(data) : bytes(call, 'data', data);
-    integer(call, 'length', body.byteLength, 0, 2 ** (8 * width) - 1);
+    integer(call, 'length', lengthOf(body), 0, 2 ** (8 * width) - 1);
     raw.bufferAddFrame(this._handle, LAYOUTS[kind] ?? 0, body);
     return this;
   }

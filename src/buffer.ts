@@ -17,12 +17,14 @@ import { DebugViews } from './buffer-views.js';
 import { closedError, typeError } from './errors.js';
 import { binding, keep, raw, release } from './native.js';
 import {
+  asBuffer,
   bytes,
   callback,
   descriptor,
   encodingCode,
   eolCode,
   integer,
+  lengthOf,
   optionalSize,
   size,
   text,
@@ -50,9 +52,9 @@ function filledIn(call: string, strings: TemplateStringsArray, values: unknown[]
     if (index >= values.length) return;
     const value = values[index];
     if (ArrayBuffer.isView(value)) {
-      parts.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+      parts.push(asBuffer(value));
     } else {
-      parts.push(Buffer.from(isAnyArrayBuffer(value) ? new Uint8Array(value) : String(value)));
+      parts.push(isAnyArrayBuffer(value) ? Buffer.from(value) : Buffer.from(String(value)));
     }
   });
   return Buffer.concat(parts);
@@ -176,7 +178,7 @@ export class EvBuffer extends BufferFrames implements Disposable {
   /** Takes as many bytes as fit into `target` and says how many (`evbuffer_remove`). */
   removeInto(target: Bytes): number {
     const view = bytes('EvBuffer.removeInto', 'target', target);
-    return raw.bufferRemove(this._handle, view, 0, view.byteLength);
+    return raw.bufferRemove(this._handle, view, 0, lengthOf(view));
   }
 
   /** Takes up to `length` bytes, all by default, as a string. */
@@ -320,7 +322,7 @@ export class EvBuffer extends BufferFrames implements Disposable {
   readLineInto(target: Bytes, offset = 0, eol: EolStyle = 'crlf'): number {
     const call = 'EvBuffer.readLineInto';
     const view = bytes(call, 'target', target);
-    integer(call, 'offset', offset, 0, view.byteLength);
+    integer(call, 'offset', offset, 0, lengthOf(view));
     return raw.bufferReadLineInto(this._handle, eolCode(call, eol), view, offset);
   }
 

@@ -140,6 +140,22 @@ export function bytes(call: string, name: string, value: unknown): ArrayBufferVi
   throw typeError(call, name, 'a Buffer, a typed array, a DataView or an ArrayBuffer', value);
 }
 
+/** How long a view is now: one of a buffer that was detached, or resized away, has no bytes. */
+export function lengthOf(view: ArrayBufferView): number {
+  try {
+    return view.byteLength;
+  } catch {
+    // Only a DataView throws.
+    return 0;
+  }
+}
+
+/** A `Buffer` over the bytes of a view. */
+export function asBuffer(view: ArrayBufferView): Buffer {
+  const length = lengthOf(view);
+  return Buffer.from(view.buffer, length === 0 ? 0 : view.byteOffset, length);
+}
+
 const ENCODINGS: readonly unknown[] = ['utf8', 'latin1', 'utf16le'];
 
 /** The native layer's number of an encoding. */

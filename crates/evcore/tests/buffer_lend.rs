@@ -93,7 +93,8 @@ fn buffers_are_the_same_if_their_bytes_are() {
     let (one, bytes) = mixed();
     let mut other = EvBuffer::new();
     bytes.chunks(777).for_each(|chunk| other.add_bytes(chunk.to_vec()).unwrap());
-    assert!(one == other && other == one && one == bytes[..] && one == one);
+    assert_eq!(one, other);
+    assert_eq!(one, bytes[..]);
     assert!(EvBuffer::new() == EvBuffer::new() && EvBuffer::new() == [0; 0]);
     assert!(one != EvBuffer::new() && EvBuffer::new() != one && one != bytes[1..]);
     for at in [0, 999, 1000, 105_999] {

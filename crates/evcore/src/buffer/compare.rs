@@ -49,5 +49,5 @@ fn same<'a>(mut ours: Segments<'a>, theirs: impl Iterator<Item = &'a [u8]>) -> b
             (our, their) = (&our[len..], &their[len..]);
         }
     }
-    true
+    our.is_empty() && ours.next().is_none()
 }

@@ -44,27 +44,44 @@ impl EvBuffer {
         least: usize,
         pieces: &mut Vec<Lent>,
     ) -> Result<(), BufferError> {
-        let start = start.unwrap_or_default().offset();
+        let mut at = start.unwrap_or_default();
         let mut missing = len.unwrap_or(self.len);
-        let Some((first, base)) = self.chain.locate(start, self.len) else { return Ok(()) };
-        let mut skip = start - base;
+        let Some((first, base)) = self.chain.locate(at.offset(), self.len) else { return Ok(()) };
+        let mut skip = at.offset() - base;
         for index in first..self.chain.count() {
             let Some(segment) = self.chain.at_mut(index) else { break };
             let range = skip..segment.len().min(skip.saturating_add(missing));
-            if range.is_empty() {
+            let len = range.len();
+            if len == 0 {
                 break;
             }
-            skip = 0;
-            missing -= range.len();
-            pieces.push(if range.len() < least {
-                Lent { bytes: Bytes::copy_from_slice(&segment.data()[range]), own: true }
-            } else {
-                let requested = range.len();
-                let error = BufferError::OutOfMemory { call: "EvBuffer::lend", requested };
-                let bytes = segment.share().ok_or(error)?.slice(range);
-                Lent { bytes, own: matches!(segment, Segment::Lent(_)) }
+            if len >= least {
+                // Without memory for that the bytes are copied.
+                segment.share();
+            }
+            pieces.push(match segment {
+                Segment::Lent(bytes) if len >= least => {
+                    Lent { bytes: bytes.slice(range), own: true }
+                }
+                Segment::Shared(bytes) if len >= least => {
+                    Lent { bytes: bytes.slice(range), own: false }
+                }
+                _ => Lent { bytes: self.copied(at, len)?, own: true },
             });
+            skip = 0;
+            missing -= len;
+            at = Position(at.offset() + len);
         }
         Ok(())
+    }
+
+    fn copied(&self, start: Position, len: usize) -> Result<Bytes, BufferError> {
+        let mut bytes = Vec::new();
+        let error = BufferError::OutOfMemory { call: "EvBuffer::lend", requested: len };
+        bytes.try_reserve_exact(len).map_err(|_| error)?;
+        bytes.resize(len, 0);
+        let copied = self.copyout_from(start, &mut bytes);
+        bytes.truncate(copied);
+        Ok(bytes.into())
     }
 }
