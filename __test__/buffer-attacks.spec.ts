@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
-import { EvBuffer, EvError, setMemoryLimit } from 'evnode';
+import { EvBuffer, setMemoryLimit, type EvError } from 'evnode';
 
 import { temporaryFolder } from './support/peers';
 
