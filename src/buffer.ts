@@ -2,10 +2,10 @@
 
 import type { ReadableStream } from 'node:stream/web';
 import type { Readable } from 'node:stream';
-import { format, inspect, type InspectOptionsStylized } from 'node:util';
+import { format } from 'node:util';
 import { isAnyArrayBuffer } from 'node:util/types';
 
-import { BufferFrames } from './buffer-frames.js';
+import { BufferContent } from './buffer-content.js';
 import {
   BufferReadable,
   collect,
@@ -74,7 +74,7 @@ function end(call: string, value: unknown): boolean {
  * {@link BufferEvent.input} and {@link BufferEvent.output} are freed with it. One that is forgotten
  * is freed by the garbage collector.
  */
-export class EvBuffer extends BufferFrames implements Disposable {
+export class EvBuffer extends BufferContent implements Disposable {
   /** @internal */
   override _handle: number;
   /** @internal */
@@ -97,7 +97,7 @@ export class EvBuffer extends BufferFrames implements Disposable {
   }
 
   /** Bytes held (`evbuffer_get_length`). */
-  get length(): number {
+  override get length(): number {
     return raw.bufferLength(this._handle);
   }
 
@@ -196,7 +196,7 @@ export class EvBuffer extends BufferFrames implements Disposable {
   }
 
   /** Copies up to `length` bytes, all by default, from position `from`, and leaves them (`evbuffer_copyout_from`). */
-  copyout(length?: number, from = 0): Buffer {
+  override copyout(length?: number, from = 0): Buffer {
     const call = 'EvBuffer.copyout';
     size(call, 'from', from);
     const most = Math.min(this._most(call, length), Math.max(0, this.length - from));
@@ -224,54 +224,6 @@ export class EvBuffer extends BufferFrames implements Disposable {
     const needle = typeof what === 'string' ? Buffer.from(what) : bytes(call, 'what', what);
     size(call, 'from', from);
     return raw.bufferSearch(this._handle, needle, from, optionalSize(call, 'to', to));
-  }
-
-  /**
-   * The position of bytes, a string or a byte, as `Buffer.indexOf` has it, or -1.
-   *
-   * @param from where to begin; a negative one counts from the end
-   */
-  indexOf(what: Bytes | string | number, from = 0): number {
-    const call = 'EvBuffer.indexOf';
-    const start = this._position(call, 'from', from);
-    const needle =
-      typeof what === 'number'
-        ? Uint8Array.of(integer(call, 'what', what, 0, 255))
-        : typeof what === 'string'
-          ? Buffer.from(what)
-          : bytes(call, 'what', what);
-    return raw.bufferSearch(this._handle, needle, start, -1);
-  }
-
-  /** Whether bytes, a string or a byte can be found; see {@link indexOf}. */
-  includes(what: Bytes | string | number, from = 0): boolean {
-    return this.indexOf(what, from) >= 0;
-  }
-
-  /** The byte at a position, a negative one counting from the end; undefined outside the buffer. */
-  at(index: number): number | undefined {
-    integer('EvBuffer.at', 'index', index, -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
-    const offset = index < 0 ? index + this.length : index;
-    return offset < 0
-      ? undefined
-      : ((raw.bufferNumber(this._handle, 0, offset) ?? undefined) as number | undefined);
-  }
-
-  /** Copies the bytes from `start` up to `end`, as `Array.slice` has them; negative ones count from the end. */
-  slice(start = 0, end = Number.MAX_SAFE_INTEGER): Buffer {
-    const call = 'EvBuffer.slice';
-    const from = this._position(call, 'start', start);
-    return this.copyout(Math.max(0, this._position(call, 'end', end) - from), from);
-  }
-
-  /** Whether it holds the same bytes as another buffer, a view or a string. */
-  equals(other: EvBuffer | Bytes | string): boolean {
-    if (other instanceof EvBuffer) {
-      return raw.bufferEqualsBuffer(this._handle, handleOf('EvBuffer.equals', 'other', other));
-    }
-    const view =
-      typeof other === 'string' ? Buffer.from(other) : bytes('EvBuffer.equals', 'other', other);
-    return raw.bufferEquals(this._handle, view);
   }
 
   /**
@@ -392,18 +344,8 @@ export class EvBuffer extends BufferFrames implements Disposable {
   }
 
   /** Lengths in bytes of the contiguous pieces that it is made of (`evbuffer_peek`). */
-  segments(): number[] {
+  override segments(): number[] {
     return binding.bufferSegments(this._handle);
-  }
-
-  /** What it holds, as a string; nothing is taken. */
-  override toString(encoding: BufferEncoding = 'utf8'): string {
-    return this.copyout().toString(encoding);
-  }
-
-  /** What it holds, as `Buffer.toJSON` has it; nothing is taken. */
-  toJSON(): { type: 'Buffer'; data: number[] } {
-    return this.copyout().toJSON();
   }
 
   /**
@@ -419,13 +361,6 @@ export class EvBuffer extends BufferFrames implements Disposable {
   toWeb(): ReadableStream<Uint8Array> {
     raw.bufferLength(this._handle);
     return webStream(this);
-  }
-
-  /** What `util.inspect` and `console.log` show: the length, and those of the segments. */
-  [inspect.custom](_: number, options_: InspectOptionsStylized, show: typeof inspect): string {
-    const name = options_.stylize('EvBuffer', 'special');
-    if (this._handle === 0) return `${name} {}`;
-    return `${name} ${show({ length: this.length, segments: this.segments() }, options_)}`;
   }
 
   /** Frees the buffer and what it holds (`evbuffer_free`). A bufferevent's own cannot be freed. */
@@ -479,14 +414,6 @@ export class EvBuffer extends BufferFrames implements Disposable {
     this._views = null;
     if (this._handle !== 0) this._watch();
     views.end();
-  }
-
-  /** A position that counts from the end when it is negative, within the buffer. */
-  private _position(call: string, name: string, value: number): number {
-    const most = Number.MAX_SAFE_INTEGER;
-    const given = integer(call, name, value, -most, most);
-    const held = this.length;
-    return given < 0 ? Math.max(0, held + given) : Math.min(given, held);
   }
 
   private _most(call: string, length: number | undefined): number {
