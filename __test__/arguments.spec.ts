@@ -47,6 +47,33 @@ const BUFFER = types(undefined, null, 1, 'buffer', {}, Buffer.from('x'), { _hand
 const OPTIONS = types(null, 1, 'options', true, []);
 const SIGNAL = types(null, 1, {}, 'abort');
 
+const named = (name: string, bad: Bad[]) =>
+  bad.map(([value, code]): Bad => [{ [name]: value }, code]);
+const NEEDLE = BYTES.filter(([value]) => typeof value !== 'number');
+const MESSAGE = [...OPTIONS, ...named('maxLength', [...SIZE, ...ranges(2 ** 31)])];
+const PREFIX = named('prefix', WORD);
+/** Every `read…`, `get…` and `write…` of numbers; what they refuse is tested with their values. */
+const NUMBERS = Object.fromEntries(
+  [
+    'UInt8',
+    'Int8',
+    'UInt16',
+    'Int16',
+    'UInt32',
+    'Int32',
+    'BigUInt64',
+    'BigInt64',
+    'Float',
+    'Double',
+  ]
+    .flatMap((kind) => (kind.endsWith('8') ? [kind] : [`${kind}LE`, `${kind}BE`]))
+    .flatMap((kind): [string, Row][] => [
+      [`read${kind}`, { good: [] }],
+      [`get${kind}`, { good: [0], bad: { 0: SIZE } }],
+      [`write${kind}`, { good: [kind.startsWith('Big') ? 1n : 1] }],
+    ]),
+);
+
 const nothing = () => {};
 
 function check(t: ExecutionContext, name: string, call: () => unknown, code: Code, value: unknown) {
@@ -61,11 +88,12 @@ function check(t: ExecutionContext, name: string, call: () => unknown, code: Cod
   t.is((thrown as EvError).code, `ERR_EVNODE_ARG_${code}`, told);
 }
 
-/** What a class can be asked for by name, with what its prototype has. */
+/** What a class can be asked for by name, with what its prototype and those behind it have. */
 function members(prototype: object): string[] {
-  return Object.entries(Object.getOwnPropertyDescriptors(prototype))
-    .filter(([name]) => name !== 'constructor' && !name.startsWith('_'))
-    .map(([name]) => name);
+  if (prototype === Object.prototype) return [];
+  return Object.getOwnPropertyNames(prototype)
+    .filter((name) => name !== 'constructor' && !name.startsWith('_'))
+    .concat(members(Object.getPrototypeOf(prototype) as object));
 }
 
 /**
@@ -86,8 +114,10 @@ function covers<T extends object>(
 
   test(`every method of ${type.name} answers bad arguments with an error that says so`, (t) => {
     const methods = members(type.prototype).filter((name) => {
-      const { value } = Object.getOwnPropertyDescriptor(type.prototype, name) ?? {};
-      return typeof value === 'function';
+      for (let at: object = type.prototype; ; at = Object.getPrototypeOf(at) as object) {
+        const found = Object.getOwnPropertyDescriptor(at, name);
+        if (found) return typeof found.value === 'function';
+      }
     });
     const forgotten = methods.filter((name) => !(name in table) && !always.includes(name));
     t.deepEqual(forgotten, [], 'methods that have no row');
@@ -250,6 +280,27 @@ covers(
     removeBuffer: { good: [buffer, 0], bad: { 0: BUFFER, 1: [...SIZE, ...types(undefined)] } },
     copyout: { good: [1, 0], bad: { 0: SIZE, 1: SIZE } },
     drain: { good: [0], bad: { 0: [...SIZE, ...types(undefined)] } },
+    addPrintf: { good: ['%s', 1], bad: { 0: types(undefined, null, 1, {}, Symbol('x')) } },
+    addFrame: {
+      good: ['x', 'u8'],
+      bad: { 0: [...BYTES, [Buffer.alloc(256), 'RANGE']], 1: WORD },
+    },
+    peek: { good: [1, 0], bad: { 0: SIZE, 1: [...SIZE, ...ranges(1000)] } },
+    indexOf: { good: ['x', 0], bad: { 0: [...NEEDLE, ...ranges(-1, 256, 0.5)], 1: WHOLE } },
+    includes: { good: ['x', 0], bad: { 0: NEEDLE, 1: WHOLE } },
+    at: { good: [0], bad: { 0: [...WHOLE, ...types(undefined)] } },
+    slice: { good: [0, 1], bad: { 0: WHOLE, 1: WHOLE } },
+    equals: { good: ['x'], bad: { 0: BYTES } },
+    chunks: { good: [1], bad: { 0: [...SIZE, ...ranges(0), ...types(undefined)] } },
+    lines: { good: ['lf', 'utf8'], bad: { 0: WORD, 1: WORD } },
+    split: { good: ['x', {}], bad: { 0: [...BYTES, ...ranges('')], 1: MESSAGE } },
+    frames: { good: [{}], bad: { 0: [...MESSAGE, ...PREFIX] } },
+    readUntil: { good: ['x', {}], bad: { 0: [...BYTES, ...ranges('')], 1: MESSAGE } },
+    readFrame: { good: [{}], bad: { 0: [...MESSAGE, ...PREFIX] } },
+    toJSON: { good: [] },
+    toReadable: { good: [] },
+    toWeb: { good: [] },
+    ...NUMBERS,
     search: { good: ['x', 0, 1], bad: { 0: BYTES, 1: SIZE, 2: SIZE } },
     readln: { good: ['nul', 'utf8'], bad: { 0: WORD, 1: WORD } },
     readLines: {
@@ -335,7 +386,21 @@ covers(
     },
     chunks: {
       good: [{}],
-      bad: { 0: [...OPTIONS, ...SIGNAL.map(([signal, code]): Bad => [{ signal }, code])] },
+      bad: {
+        0: [
+          ...OPTIONS.filter(([value]) => typeof value !== 'number'),
+          ...named('signal', SIGNAL),
+          ...ranges(0, -1, 0.5, Number.NaN, Infinity, 2 ** 31),
+        ],
+      },
+    },
+    split: {
+      good: ['x', {}],
+      bad: { 0: [...BYTES, ...ranges('')], 1: [...MESSAGE, ...named('signal', SIGNAL)] },
+    },
+    frames: {
+      good: [{}],
+      bad: { 0: [...MESSAGE, ...PREFIX, ...named('signal', SIGNAL)] },
     },
     toDuplex: {
       good: [{}],

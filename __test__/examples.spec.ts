@@ -52,6 +52,12 @@ test('quickstart.ts serves 64 MiB of lines, checks every byte and compares', asy
   t.regex(stdout, /evnode uses [\d.]+ of the CPU that node:net uses/);
 });
 
+test('framing.ts gets all answers right and cuts off who sends too much', async (t) => {
+  const { code, stdout, stderr } = await outcome(start('examples/framing.ts'));
+  t.is(code, 0, stderr);
+  t.is(stdout, 'client: 1000 answers are right\nserver: ERR_EVNODE_FRAME_TOO_LARGE\n');
+});
+
 test('timers.ts fires once, thrice and a thousand times', async (t) => {
   const { code, stdout, stderr } = await outcome(start('examples/timers.ts'));
   t.is(code, 0, stderr);

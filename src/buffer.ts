@@ -1,20 +1,38 @@
 // EvBuffer: libevent's evbuffer, a queue of bytes in segments.
 
+import type { ReadableStream } from 'node:stream/web';
+import type { Readable } from 'node:stream';
+import { format } from 'node:util';
+import { isAnyArrayBuffer } from 'node:util/types';
+
+import { BufferContent } from './buffer-content.js';
+import {
+  BufferReadable,
+  collect,
+  webStream,
+  type ByteSource,
+  type CollectOptions,
+} from './buffer-streams.js';
+import { DebugViews } from './buffer-views.js';
 import { closedError, typeError } from './errors.js';
 import { binding, keep, raw, release } from './native.js';
 import {
+  asBuffer,
   bytes,
   callback,
   descriptor,
   encodingCode,
   eolCode,
   integer,
+  lengthOf,
   optionalSize,
   size,
+  text,
   type Bytes,
   type Encoding,
   type EolStyle,
 } from './options.js';
+import { isDebugMode } from './setup.js';
 
 /** Is told that a buffer has changed: how many bytes came and how many went (`evbuffer_cb_func`). */
 export type BufferCallback = (buffer: EvBuffer, added: number, removed: number) => void;
@@ -25,6 +43,22 @@ export type BufferEnd = 'front' | 'back';
 const forgotten = new FinalizationRegistry<number>((handle) => {
   raw.bufferFree(handle);
 });
+
+/** What a tagged template says, in bytes. */
+function filledIn(call: string, strings: TemplateStringsArray, values: unknown[]): Buffer {
+  const parts: Buffer[] = [];
+  strings.forEach((string: string | undefined, index) => {
+    parts.push(Buffer.from(text(call, 'the template', string)));
+    if (index >= values.length) return;
+    const value = values[index];
+    if (ArrayBuffer.isView(value)) {
+      parts.push(asBuffer(value));
+    } else {
+      parts.push(isAnyArrayBuffer(value) ? Buffer.from(value) : Buffer.from(String(value)));
+    }
+  });
+  return Buffer.concat(parts);
+}
 
 function end(call: string, value: unknown): boolean {
   if (value === 'front') return true;
@@ -40,38 +74,71 @@ function end(call: string, value: unknown): boolean {
  * {@link BufferEvent.input} and {@link BufferEvent.output} are freed with it. One that is forgotten
  * is freed by the garbage collector.
  */
-export class EvBuffer implements Disposable {
+export class EvBuffer extends BufferContent implements Disposable {
   /** @internal */
-  _handle: number;
+  override _handle: number;
   /** @internal */
   readonly _base = null;
   /** @internal */
   _callback: BufferCallback | null = null;
   private readonly _owned: boolean;
+  /** What {@link peek} has shown in debug mode. */
+  private _views: DebugViews | null = null;
 
   /** An empty buffer (`evbuffer_new`). */
   constructor();
   /** @internal A bufferevent's own buffer. */
   constructor(handle: number);
   constructor(handle?: number) {
+    super();
     this._owned = handle === undefined;
     this._handle = handle ?? raw.bufferNew();
     if (this._owned) forgotten.register(this, this._handle, this);
   }
 
   /** Bytes held (`evbuffer_get_length`). */
-  get length(): number {
+  override get length(): number {
     return raw.bufferLength(this._handle);
   }
 
-  /** Appends bytes or a string (`evbuffer_add`, `evbuffer_add_printf`); they are copied. */
-  add(data: Bytes | string, encoding: Encoding = 'utf8'): this {
-    if (typeof data === 'string') {
-      const code = encodingCode('EvBuffer.add', encoding);
-      raw.bufferAddString(this._handle, data, code);
-    } else {
-      raw.bufferAdd(this._handle, bytes('EvBuffer.add', 'data', data));
+  /** A buffer with all that a source gives. */
+  static async collect(source: ByteSource, options_?: CollectOptions): Promise<EvBuffer> {
+    const buffer = new EvBuffer();
+    try {
+      await collect('EvBuffer.collect', buffer, source, options_);
+    } catch (error) {
+      buffer.free();
+      throw error;
     }
+    return buffer;
+  }
+
+  /** Appends bytes or a string (`evbuffer_add`); they are copied. */
+  add(data: Bytes | string, encoding?: Encoding): this;
+  /** Appends a tagged template; values that are bytes go in as they are, others as strings. */
+  add(strings: TemplateStringsArray, ...values: unknown[]): this;
+  add(data: Bytes | string | TemplateStringsArray, ...rest: unknown[]): this {
+    const call = 'EvBuffer.add';
+    if (typeof data === 'string') {
+      const { 0: encoding = 'utf8' } = rest;
+      raw.bufferAddString(this._handle, data, encodingCode(call, encoding));
+    } else if (ArrayBuffer.isView(data)) {
+      raw.bufferAdd(this._handle, data);
+    } else if (Array.isArray(data) && 'raw' in data) {
+      raw.bufferAdd(this._handle, filledIn(call, data as TemplateStringsArray, rest));
+    } else {
+      raw.bufferAdd(this._handle, bytes(call, 'data', data));
+    }
+    return this;
+  }
+
+  /** Appends what `util.format` makes of a format such as `'%s %d'` (`evbuffer_add_printf`). */
+  addPrintf(format_: string, ...values: unknown[]): this {
+    raw.bufferAddString(
+      this._handle,
+      format(text('EvBuffer.addPrintf', 'format', format_), ...values),
+      0,
+    );
     return this;
   }
 
@@ -111,7 +178,7 @@ export class EvBuffer implements Disposable {
   /** Takes as many bytes as fit into `target` and says how many (`evbuffer_remove`). */
   removeInto(target: Bytes): number {
     const view = bytes('EvBuffer.removeInto', 'target', target);
-    return raw.bufferRemove(this._handle, view, 0, view.byteLength);
+    return raw.bufferRemove(this._handle, view, 0, lengthOf(view));
   }
 
   /** Takes up to `length` bytes, all by default, as a string. */
@@ -129,7 +196,7 @@ export class EvBuffer implements Disposable {
   }
 
   /** Copies up to `length` bytes, all by default, from position `from`, and leaves them (`evbuffer_copyout_from`). */
-  copyout(length?: number, from = 0): Buffer {
+  override copyout(length?: number, from = 0): Buffer {
     const call = 'EvBuffer.copyout';
     size(call, 'from', from);
     const most = Math.min(this._most(call, length), Math.max(0, this.length - from));
@@ -159,6 +226,31 @@ export class EvBuffer implements Disposable {
     return raw.bufferSearch(this._handle, needle, from, optionalSize(call, 'to', to));
   }
 
+  /**
+   * Shows up to `length` bytes, all by default, from position `from`, where they lie: a view for each
+   * piece (`evbuffer_peek`). Pieces of 4 KiB and more are not copied; others are, which costs less.
+   *
+   * The views are for the code that runs now, until the buffer changes: copy what is to be kept
+   * longer. Who keeps one keeps its memory, but never sees it used for something else. They are not
+   * to be written to: other buffers, and other views, may share the bytes. After
+   * {@link enableDebugMode} both are enforced: the views are empty afterwards, and what was written
+   * is thrown as `ERR_EVNODE_VIEW_WRITTEN` by what changes the buffer, or is an uncaught exception.
+   */
+  peek(length?: number, from = 0): Buffer[] {
+    const call = 'EvBuffer.peek';
+    let at = size(call, 'from', from);
+    const most = optionalSize(call, 'length', length);
+    const pieces = raw.bufferPeek(this._handle, most, from).map((piece) => {
+      const view = typeof piece === 'number' ? this.copyout(piece, at) : piece;
+      at += view.length;
+      return view;
+    });
+    if (!isDebugMode() || pieces.length === 0) return pieces;
+    this._views ??= new DebugViews();
+    this._watch();
+    return this._views.show(pieces, () => this._endViews());
+  }
+
   /** Takes a line and its end; returns it without, or null when there is no whole line (`evbuffer_readln`). */
   readln(eol: EolStyle = 'crlf', encoding: Encoding = 'utf8'): string | null {
     const call = 'EvBuffer.readln';
@@ -182,7 +274,7 @@ export class EvBuffer implements Disposable {
   readLineInto(target: Bytes, offset = 0, eol: EolStyle = 'crlf'): number {
     const call = 'EvBuffer.readLineInto';
     const view = bytes(call, 'target', target);
-    integer(call, 'offset', offset, 0, view.byteLength);
+    integer(call, 'offset', offset, 0, lengthOf(view));
     return raw.bufferReadLineInto(this._handle, eolCode(call, eol), view, offset);
   }
 
@@ -245,21 +337,30 @@ export class EvBuffer implements Disposable {
    */
   setCallback(callback_: BufferCallback | null): this {
     const wanted = callback('EvBuffer.setCallback', 'callback', callback_);
-    raw.bufferWatch(this._handle, wanted !== null);
-    if (wanted === null) release(this._handle);
-    else keep(this._handle, this);
+    raw.bufferLength(this._handle);
     this._callback = wanted;
+    this._watch();
     return this;
   }
 
   /** Lengths in bytes of the contiguous pieces that it is made of (`evbuffer_peek`). */
-  segments(): number[] {
+  override segments(): number[] {
     return binding.bufferSegments(this._handle);
   }
 
-  /** What it holds, as a string; nothing is taken. */
-  toString(encoding: BufferEncoding = 'utf8'): string {
-    return this.copyout().toString(encoding);
+  /**
+   * What it holds as a stream of Node's, which takes it from the front as it is read and ends when
+   * the buffer is empty. Destroying the stream leaves the rest where it is.
+   */
+  toReadable(): Readable {
+    raw.bufferLength(this._handle);
+    return new BufferReadable(this);
+  }
+
+  /** As {@link toReadable}, as a web stream of bytes. */
+  toWeb(): ReadableStream<Uint8Array> {
+    raw.bufferLength(this._handle);
+    return webStream(this);
   }
 
   /** Frees the buffer and what it holds (`evbuffer_free`). A bufferevent's own cannot be freed. */
@@ -268,10 +369,11 @@ export class EvBuffer implements Disposable {
     if (!this._owned) {
       throw typeError('EvBuffer.free', 'this', 'a buffer that you made', this);
     }
-    if (this._callback !== null) release(this._handle);
+    if (this._watched) release(this._handle);
     forgotten.unregister(this);
     raw.bufferFree(this._handle);
     this._handle = 0;
+    this._endViews();
   }
 
   /** As {@link free}. */
@@ -281,13 +383,37 @@ export class EvBuffer implements Disposable {
 
   /** @internal */
   _changed(added: number, removed: number): void {
-    this._callback?.(this, added, removed);
+    try {
+      this._endViews();
+    } finally {
+      this._callback?.(this, added, removed);
+    }
   }
 
   /** @internal The bufferevent whose buffer it is was freed. */
   _letGo(): void {
-    if (this._callback !== null) release(this._handle);
+    if (this._watched) release(this._handle);
     this._handle = 0;
+    this._endViews();
+  }
+
+  private get _watched(): boolean {
+    return this._callback !== null || this._views !== null;
+  }
+
+  /** Watches the buffer while somebody wants to know of changes. */
+  private _watch(): void {
+    raw.bufferWatch(this._handle, this._watched);
+    if (this._watched) keep(this._handle, this);
+    else release(this._handle);
+  }
+
+  private _endViews(): void {
+    const views = this._views;
+    if (views === null) return;
+    this._views = null;
+    if (this._handle !== 0) this._watch();
+    views.end();
   }
 
   private _most(call: string, length: number | undefined): number {

@@ -11,6 +11,8 @@ import { binding } from './native.js';
 export type { AddressInfo, EventCounts, MemoryStatistics, Statistics } from '../index.js';
 export { EventBase } from './base.js';
 export { EvBuffer, type BufferCallback, type BufferEnd } from './buffer.js';
+export type { FrameOptions, FramePrefix, SplitOptions } from './buffer-frames.js';
+export type { ByteSource, CollectOptions } from './buffer-streams.js';
 export {
   BufferEvent,
   type BufferEventCallback,
@@ -42,6 +44,7 @@ export {
   type Turn,
 } from './metrics.js';
 export type { Bytes, Encoding, EolStyle } from './options.js';
+export type { FrameReadOptions, SplitReadOptions } from './readers.js';
 export { BaseHandle, type BaseToken } from './remote.js';
 export {
   Severity,

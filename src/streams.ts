@@ -59,7 +59,7 @@ function timeoutError(what: number): EvError {
 }
 
 /** Takes what comes out of a bufferevent, whole items only, as it is asked for. */
-abstract class BevReader<T> implements AsyncIterableIterator<T>, Reader {
+export abstract class BevReader<T> implements AsyncIterableIterator<T>, Reader {
   private readonly _waiting: Waiter<T>[] = [];
   /** Nothing more will come into the input. */
   private _ended = false;

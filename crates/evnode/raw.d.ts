@@ -82,6 +82,10 @@ export type StringEncoding = 0 | 1 | 2
 /** End-of-line style. 0: any run of CR and LF, 1: CR? LF, 2: CR LF, 3: LF, 4: NUL. */
 export type EolStyle = 0 | 1 | 2 | 3 | 4
 
+/** What a number's bytes mean. 0: u8, 1: i8, 2: u16, 3: i16, 4: u32, 5: i32, 6: u64, 7: i64, 8: f32,
+ * 9: f64; 16 more: the most significant byte is the first. u64 and i64 are bigints. */
+export type NumberLayout = number
+
 /** The hot functions: raw Node-API functions that check handles and memory, nothing else. */
 export interface Raw {
   readonly kinds: Kinds
@@ -154,6 +158,21 @@ export interface Raw {
   bufferRemoveString(buffer: Handle, length: number, encoding: StringEncoding): string
   /** Drops up to n bytes from the front. */
   bufferDrain(buffer: Handle, n: number): void
+  /** The number at a position, or with offset < 0 at the front, from where it is taken; null, and
+   * nothing taken, when there are too few bytes. */
+  bufferNumber(buffer: Handle, layout: NumberLayout, offset: number): number | bigint | null
+  /** Appends a number, whose range is the caller's to check. */
+  bufferAddNumber(buffer: Handle, layout: NumberLayout, value: number | bigint): void
+  /** Appends the number of the bytes and a copy of them, both or none. */
+  bufferAddFrame(buffer: Handle, layout: NumberLayout, bytes: Bytes): void
+  /** Whether it holds exactly these bytes. */
+  bufferEquals(buffer: Handle, bytes: Bytes): boolean
+  /** Whether both hold the same bytes. */
+  bufferEqualsBuffer(one: Handle, other: Handle): boolean
+  /** Up to length bytes (< 0: all) from position `from`, piece by piece: those of at least 4 KiB where
+   * they lie in the buffer's own memory, which lives as long as what is returned; the lengths of the
+   * others, which are to be copied. */
+  bufferPeek(buffer: Handle, length: number, from: number): (Buffer | number)[]
   /** Moves all of src to the end of dst without copying. Nothing happens when both are the same. */
   bufferAddBuffer(dst: Handle, src: Handle): void
   /** Moves up to n bytes from the front of src to the end of dst; returns how many. */

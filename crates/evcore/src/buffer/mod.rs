@@ -9,7 +9,7 @@
 //! |---|---|
 //! | put bytes in | [`add`](EvBuffer::add), [`add_bytes`](EvBuffer::add_bytes) (no copy), [`add_fmt`](EvBuffer::add_fmt), [`prepend`](EvBuffer::prepend), [`reserve`](EvBuffer::reserve) |
 //! | take them out | [`remove`](EvBuffer::remove), [`drain`](EvBuffer::drain), [`readln`](EvBuffer::readln) |
-//! | look at them | [`segments`](EvBuffer::segments), [`peek`](EvBuffer::peek), [`copyout`](EvBuffer::copyout), [`pullup`](EvBuffer::pullup) |
+//! | look at them | [`segments`](EvBuffer::segments), [`peek`](EvBuffer::peek), [`copyout`](EvBuffer::copyout), [`pullup`](EvBuffer::pullup), [`lend`](EvBuffer::lend) |
 //! | find something | [`search`](EvBuffer::search), [`search_eol`](EvBuffer::search_eol) |
 //! | move them on | [`add_buffer`](EvBuffer::add_buffer), [`remove_buffer`](EvBuffer::remove_buffer), [`prepend_buffer`](EvBuffer::prepend_buffer) |
 //! | talk to a descriptor | `recv_from`, `send_to` (sockets), `read_from`, `write_to` (anything) |
@@ -42,10 +42,12 @@ mod add;
 mod block;
 mod callbacks;
 mod chain;
+mod compare;
 mod cursor;
 mod error;
 #[cfg(any(unix, windows))]
 mod io;
+mod lend;
 mod line;
 #[cfg(test)]
 mod out_of_memory;
@@ -66,6 +68,7 @@ pub use self::cursor::{Position, Segments};
 pub use self::error::BufferError;
 #[cfg(any(unix, windows))]
 pub use self::io::MAX_READ;
+pub use self::lend::Lent;
 pub use self::line::EolStyle;
 pub use self::reserve::Reserved;
 

@@ -20,6 +20,8 @@ const COPY_TO_SPLIT: usize = 64 * 1024;
 pub(super) enum Segment {
     /// Bytes in a block of our own, with room before and behind them.
     Owned(Block),
+    /// Bytes in a block of our own that others hold as well, read-only.
+    Lent(Bytes),
     /// Bytes that belong to somebody else as well, read-only (`evbuffer_add_reference`).
     Shared(Bytes),
 }
@@ -43,7 +45,7 @@ impl Segment {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Owned(block) => block.len(),
-            Self::Shared(bytes) => bytes.len(),
+            Self::Lent(bytes) | Self::Shared(bytes) => bytes.len(),
         }
     }
 
@@ -51,7 +53,7 @@ impl Segment {
     pub(super) fn data(&self) -> &[u8] {
         match self {
             Self::Owned(block) => block.data(),
-            Self::Shared(bytes) => bytes,
+            Self::Lent(bytes) | Self::Shared(bytes) => bytes,
         }
     }
 
@@ -60,7 +62,7 @@ impl Segment {
     pub(super) fn block_mut(&mut self) -> Option<&mut Block> {
         match self {
             Self::Owned(block) => Some(block),
-            Self::Shared(_) => None,
+            Self::Lent(_) | Self::Shared(_) => None,
         }
     }
 
@@ -69,7 +71,7 @@ impl Segment {
     pub(super) fn room(&self) -> usize {
         match self {
             Self::Owned(block) => block.room(),
-            Self::Shared(_) => 0,
+            Self::Lent(_) | Self::Shared(_) => 0,
         }
     }
 
@@ -78,7 +80,7 @@ impl Segment {
     pub(super) fn advance(&mut self, len: usize) {
         match self {
             Self::Owned(block) => block.advance(len),
-            Self::Shared(bytes) => bytes.advance(len.min(bytes.len())),
+            Self::Lent(bytes) | Self::Shared(bytes) => bytes.advance(len.min(bytes.len())),
         }
     }
 
@@ -86,7 +88,7 @@ impl Segment {
     pub(super) fn truncate(&mut self, len: usize) {
         match self {
             Self::Owned(block) => block.truncate(len),
-            Self::Shared(bytes) => bytes.truncate(len),
+            Self::Lent(bytes) | Self::Shared(bytes) => bytes.truncate(len),
         }
     }
 
@@ -125,18 +127,22 @@ impl Segment {
                 return Some(Self::Owned(part));
             }
         }
-        let bytes = self.share()?;
-        (len <= bytes.len()).then(|| Self::Shared(bytes.split_to(len)))
+        self.share()?;
+        match self {
+            Self::Lent(bytes) if len <= bytes.len() => Some(Self::Lent(bytes.split_to(len))),
+            Self::Shared(bytes) if len <= bytes.len() => Some(Self::Shared(bytes.split_to(len))),
+            _ => None,
+        }
     }
 
     /// Makes the segment one that can be held twice. `None`, and no change, without memory.
     pub(super) fn share(&mut self) -> Option<&mut Bytes> {
         if let Self::Owned(block) = self {
             let block = mem::replace(block, Block::new(0)?);
-            *self = Self::Shared(Bytes::from_owner(block));
+            *self = Self::Lent(Bytes::from_owner(block));
         }
         match self {
-            Self::Shared(bytes) => Some(bytes),
+            Self::Lent(bytes) | Self::Shared(bytes) => Some(bytes),
             Self::Owned(_) => None,
         }
     }
@@ -148,7 +154,7 @@ impl Segment {
                 let capacity = block.capacity();
                 capacity > Block::SMALLEST && block.len() <= capacity / WASTEFUL
             }
-            Self::Shared(_) => false,
+            Self::Lent(_) | Self::Shared(_) => false,
         }
     }
 }
@@ -166,7 +172,7 @@ mod tests {
     fn capacity(segment: &Segment) -> usize {
         match segment {
             Segment::Owned(block) => block.capacity(),
-            Segment::Shared(_) => panic!("the segment is shared"),
+            Segment::Lent(_) | Segment::Shared(_) => panic!("the segment is shared"),
         }
     }
 

@@ -94,7 +94,7 @@ impl Buf for EvBuffer {
 
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
         assert!(len <= self.remaining(), "copy of {len} of {} bytes", self.remaining());
-        if let Some(Segment::Shared(bytes)) = self.chain.front() {
+        if let Some(Segment::Lent(bytes) | Segment::Shared(bytes)) = self.chain.front() {
             if len <= bytes.len() {
                 let bytes = bytes.slice(..len);
                 self.advance(len);

@@ -1,14 +1,17 @@
 //! The functions of buffers.
 
-use std::io;
+use std::io::{self, IoSlice, Write};
 use std::rc::Rc;
 
 use evcore::backend::RawFd;
 use evcore::buffer::EvBuffer;
-use evcore::buffer::{BufferEnd, EolStyle, MAX_READ};
+use evcore::buffer::{BufferEnd, EolStyle, Lent, MAX_READ};
+use napi::sys;
 
 use super::functions;
+use super::lent::{bounded, LEAST};
 use super::memory::{fd_from, Bytes, Decoded, Encoding, Text};
+use super::number::{Layout, Number, LONGEST};
 use super::value::{FromJs, Held};
 use crate::buffer::{eol_style, AnyBuffer, JsBuffer};
 use crate::env::EnvState;
@@ -181,6 +184,80 @@ functions! {
     c"bufferDrain" buffer_drain(env, buffer: AnyBuffer, length: usize) -> () {
         buffer.with(|buffer| buffer.drain(length))?;
         env.emit_changes_inside()
+    }
+
+    c"bufferNumber" buffer_number(
+        env,
+        buffer: AnyBuffer,
+        layout: Layout,
+        offset: f64
+    ) -> Option<Number> {
+        let number = buffer.with(|buffer| -> Result<_> {
+            let taken = offset < 0.0;
+            let offset = if taken { 0 } else { offset as usize };
+            let Ok(start) = buffer.ptr_set(offset) else { return Ok(None) };
+            let mut bytes = [0; LONGEST];
+            let length = layout.len();
+            if buffer.copyout_from(start, &mut bytes[..length]) < length {
+                return Ok(None);
+            }
+            if taken {
+                buffer.drain(length)?;
+            }
+            Ok(Some(layout.decode(bytes)))
+        })?;
+        env.emit_changes_inside()?;
+        Ok(number)
+    }
+
+    c"bufferAddNumber" buffer_add_number(
+        env,
+        buffer: AnyBuffer,
+        layout: Layout,
+        value: sys::napi_value
+    ) -> () {
+        let bytes = layout.encode(env, value)?;
+        buffer.with(|buffer| buffer.add(&bytes[..layout.len()]))?;
+        env.emit_changes_inside()
+    }
+
+    c"bufferAddFrame" buffer_add_frame(
+        env,
+        buffer: AnyBuffer,
+        layout: Layout,
+        bytes: Bytes
+    ) -> () {
+        let bytes = bytes.read();
+        let prefix = layout.encode_length(bytes.len())?;
+        let parts = [IoSlice::new(&prefix[..layout.len()]), IoSlice::new(bytes)];
+        buffer.with(|buffer| buffer.write_vectored(&parts)).map_err(|error| {
+            error.downcast().map_or_else(system("EvBuffer.addFrame"), Failure::Buffer)
+        })?;
+        env.emit_changes_inside()
+    }
+
+    c"bufferEquals" buffer_equals(_env, buffer: AnyBuffer, bytes: Bytes) -> bool {
+        Ok(buffer.with(|buffer| *buffer == *bytes.read()))
+    }
+
+    c"bufferEqualsBuffer" buffer_equals_buffer(_env, one: AnyBuffer, other: AnyBuffer) -> bool {
+        Ok(one.with_both(&other, |one, other| one == other).unwrap_or(true))
+    }
+
+    c"bufferPeek" buffer_peek(
+        _env,
+        buffer: AnyBuffer,
+        length: f64,
+        from: usize
+    ) -> Vec<Lent> {
+        // A negative length is the buffer's.
+        let length = (length >= 0.0).then_some(length as usize);
+        buffer.with(|buffer| {
+            let start = buffer.ptr_set(from)?;
+            let mut pieces = Vec::new();
+            buffer.lend(length, Some(start), LEAST, &mut pieces)?;
+            Ok(bounded(pieces))
+        })
     }
 
     c"bufferAddBuffer" buffer_add_buffer(env, dst: AnyBuffer, src: AnyBuffer) -> () {

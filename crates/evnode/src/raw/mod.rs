@@ -7,7 +7,9 @@
 mod buffer;
 mod bufferevent;
 mod event;
+mod lent;
 mod memory;
+mod number;
 mod setup;
 mod value;
 

@@ -168,6 +168,15 @@ impl IntoJs for () {
     }
 }
 
+impl IntoJs for bool {
+    fn into_js(self, env: &EnvState) -> sys::napi_value {
+        let mut result = ptr::null_mut();
+        // SAFETY: the result is one of the environment's own.
+        unsafe { sys::napi_get_boolean(env.raw, self, &mut result) };
+        result
+    }
+}
+
 impl IntoJs for i32 {
     #[inline]
     fn into_js(self, env: &EnvState) -> sys::napi_value {
