@@ -2,7 +2,7 @@
 //! allocated when there is a second and dropped when the chain becomes empty.
 
 use std::collections::{vec_deque, VecDeque};
-use std::{iter, option};
+use std::{iter, mem, option};
 
 use super::segment::Segment;
 
@@ -36,6 +36,12 @@ impl Chain {
     #[inline]
     pub(super) fn front_mut(&mut self) -> Option<&mut Segment> {
         self.first.as_mut()
+    }
+
+    /// The first segment and those behind it.
+    #[inline]
+    pub(super) fn split_first_mut(&mut self) -> Option<(&mut Segment, &mut VecDeque<Segment>)> {
+        Some((self.first.as_mut()?, &mut self.rest))
     }
 
     #[inline]
@@ -92,6 +98,15 @@ impl Chain {
         self.rest.pop_back().or_else(|| self.first.take())
     }
 
+    /// Hands over all segments, in order, and drops the memory of the queue.
+    #[inline]
+    pub(super) fn take_all(&mut self, mut take: impl FnMut(Segment)) {
+        self.first.take().into_iter().for_each(&mut take);
+        if self.rest.capacity() != 0 {
+            mem::take(&mut self.rest).into_iter().for_each(take);
+        }
+    }
+
     /// Drops all segments and the memory of the queue.
     #[inline]
     pub(super) fn clear(&mut self) {
@@ -102,6 +117,7 @@ impl Chain {
     }
 
     /// The segments from the `index`th on.
+    #[inline]
     pub(super) fn iter_from(&self, index: usize) -> Iter<'_> {
         match index.checked_sub(1) {
             None => self.first.iter().chain(self.rest.iter()),

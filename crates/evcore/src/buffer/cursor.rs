@@ -99,7 +99,11 @@ impl EvBuffer {
     }
 
     /// The pieces that the bytes from a position on lie in. None from a position beyond the end.
+    #[inline]
     pub fn segments_from(&self, start: Position) -> Segments<'_> {
+        if start.0 == 0 {
+            return self.segments();
+        }
         match self.chain.locate(start.0, self.len) {
             Some((index, base)) => {
                 Segments { chain: self.chain.iter_from(index), skip: start.0 - base }

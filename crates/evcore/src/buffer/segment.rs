@@ -90,11 +90,10 @@ impl Segment {
         }
     }
 
-    /// Whether copying the data into existing `room` beats moving the segment.
+    /// Whether copying the data into room that is there beats moving the segment.
     #[inline]
-    pub(super) fn coalesces_into(&self, room: usize) -> bool {
-        let len = self.len();
-        len <= room && (len <= COALESCE || self.is_wasteful())
+    pub(super) fn is_small(&self) -> bool {
+        self.len() <= COALESCE || self.is_wasteful()
     }
 
     /// Moves the data to a smaller block if they would pin one that is nearly empty. Without memory
@@ -189,12 +188,11 @@ mod tests {
     }
 
     #[test]
-    fn few_bytes_are_copied_into_room_that_is_there() {
-        assert!(owned(1024, &[0; 256]).coalesces_into(256));
-        assert!(!owned(1024, &[0; 256]).coalesces_into(255));
-        assert!(!owned(1024, &[0; 257]).coalesces_into(1000));
-        assert!(owned(65_536, &[0; 8000]).coalesces_into(8000));
-        assert!(Segment::Shared(Bytes::from_static(b"few")).coalesces_into(3));
+    fn few_bytes_are_worth_copying() {
+        assert!(owned(1024, &[0; 256]).is_small());
+        assert!(!owned(1024, &[0; 257]).is_small());
+        assert!(owned(65_536, &[0; 8000]).is_small());
+        assert!(Segment::Shared(Bytes::from_static(b"few")).is_small());
     }
 
     #[test]

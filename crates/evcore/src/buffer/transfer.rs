@@ -25,10 +25,7 @@ impl EvBuffer {
         } else {
             self.prepare_to_take(src.chain.count(), moved, CALL)?;
             src.len = 0;
-            while let Some(segment) = src.chain.pop_front().filter(|segment| segment.len() != 0) {
-                self.append_segment(segment);
-            }
-            src.chain.clear();
+            src.chain.take_all(|segment| self.append_segment(segment));
         }
         src.changed(0, moved);
         self.changed(moved, 0);
@@ -73,7 +70,7 @@ impl EvBuffer {
         if len == 0 {
             return Ok(0);
         }
-        dst.prepare_to_take(whole + 1, len, CALL)?;
+        dst.prepare_to_take(whole + usize::from(len > base), len, CALL)?;
         // The split comes first: it is the last thing that can fail.
         let mut part = None;
         if len > base {
@@ -130,6 +127,7 @@ impl EvBuffer {
     }
 
     /// Makes sure that `segments` with `len` bytes can be added and nothing fails half-way.
+    #[inline]
     fn prepare_to_take(
         &mut self,
         segments: usize,
