@@ -22,6 +22,10 @@ export type BufferCallback = (buffer: EvBuffer, added: number, removed: number) 
 /** An end of a buffer. */
 export type BufferEnd = 'front' | 'back';
 
+/** Room for the number of lines in a batch, and for the start and the end of each. */
+const SPANS = 1 + 2 * 2048;
+let idleSpans: Int32Array | null = new Int32Array(SPANS);
+
 const forgotten = new FinalizationRegistry<number>((handle) => {
   raw.bufferFree(handle);
 });
@@ -162,15 +166,20 @@ export class EvBuffer implements Disposable {
   /** Takes a line and its end; returns it without, or null when there is no whole line (`evbuffer_readln`). */
   readln(eol: EolStyle = 'crlf', encoding: Encoding = 'utf8'): string | null {
     const call = 'EvBuffer.readln';
-    return raw.bufferReadLine(this._handle, eolCode(call, eol), encodingCode(call, encoding));
+    const code = encodingCode(call, encoding);
+    return raw.bufferReadLine(this._handle, eolCode(call, eol), code, Number.MAX_SAFE_INTEGER);
   }
 
-  /** Takes up to `most` whole lines at once, all by default. */
+  /**
+   * Takes up to `most` whole lines at once, all by default: much cheaper than one by one.
+   *
+   * Lines are cut from strings of up to 64 KiB, as those of `split()` are from the string that was
+   * split. A line that is kept for long keeps its neighbours, unless it is shorter than 13 characters.
+   */
   readLines(eol: EolStyle = 'crlf', encoding: Encoding = 'utf8', most = 0x7fff_ffff): string[] {
     const call = 'EvBuffer.readLines';
     integer(call, 'most', most, 0, 0x7fff_ffff);
-    const style = eolCode(call, eol);
-    return raw.bufferReadLines(this._handle, style, encodingCode(call, encoding), most);
+    return takeLines(this._handle, eolCode(call, eol), encodingCode(call, encoding), most);
   }
 
   /**
@@ -294,6 +303,30 @@ export class EvBuffer implements Disposable {
     const held = raw.bufferLength(this._handle);
     return length === undefined ? held : Math.min(held, size(call, 'length', length));
   }
+}
+
+/** Takes lines in batches, each one string and the places where to cut it. */
+function takeLines(
+  handle: number,
+  eol: ReturnType<typeof eolCode>,
+  encoding: ReturnType<typeof encodingCode>,
+  most: number,
+): string[] {
+  const lines: string[] = [];
+  // Callbacks of watched buffers run meanwhile, and may take lines too.
+  const spans = idleSpans ?? new Int32Array(SPANS);
+  idleSpans = null;
+  try {
+    while (lines.length < most) {
+      const text = raw.bufferReadLines(handle, eol, encoding, most - lines.length, spans);
+      const end = 2 * (spans[0] as number);
+      if (end === 0) break;
+      for (let at = 1; at < end; at += 2) lines.push(text.slice(spans[at], spans[at + 1]));
+    }
+  } finally {
+    idleSpans = spans;
+  }
+  return lines;
 }
 
 /** The handle of a buffer that is an argument. */

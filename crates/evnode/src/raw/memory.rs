@@ -25,6 +25,11 @@ pub(super) struct Bytes {
 }
 
 impl Bytes {
+    /// How many bytes there are.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
     /// The bytes, to be read.
     pub(super) fn read(&self) -> &[u8] {
         // SAFETY: the memory is the view's, which the running call keeps alive; JavaScript does not
@@ -105,6 +110,24 @@ pub(super) enum Encoding {
     Utf8,
     Latin1,
     Utf16,
+}
+
+impl Encoding {
+    /// How many units of UTF-16 a string of these bytes has.
+    #[inline]
+    pub(super) fn units(self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Latin1 => bytes.len(),
+            Self::Utf16 => bytes.len() / 2,
+            // What is not UTF-8 becomes replacement characters of one unit, chunk by chunk.
+            Self::Utf8 => bytes
+                .utf8_chunks()
+                .map(|chunk| {
+                    chunk.valid().encode_utf16().count() + usize::from(!chunk.invalid().is_empty())
+                })
+                .sum(),
+        }
+    }
 }
 
 impl FromJs for Encoding {
