@@ -168,6 +168,22 @@ test('lines can be taken while lines are taken', (t) => {
   t.deepEqual(seen, ['a', 'b', 'c']);
 });
 
+test('bytes can be taken while bytes are taken', (t) => {
+  for (const length of [100, 5000, 9000, 100_000]) {
+    using outer = new EvBuffer().add(Buffer.alloc(length, 'o'));
+    using inner = new EvBuffer().add(Buffer.alloc(3 * length, 'i'));
+    const seen: Buffer[] = [];
+    outer.setCallback(() => seen.push(inner.remove(length), inner.remove(length * 10)));
+    const taken = outer.remove(length * 2);
+    seen.push(outer.add('x').remove());
+    t.true(taken.equals(Buffer.alloc(length, 'o')));
+    t.deepEqual(
+      seen.map((each) => each.toString()),
+      ['i'.repeat(length), 'i'.repeat(2 * length), '', '', '', '', 'x'],
+    );
+  }
+});
+
 test('a frozen buffer keeps its lines', (t) => {
   using buffer = new EvBuffer().add('one\ntwo\n').freeze('front');
   t.throws(() => buffer.readLines(), { code: 'ERR_EVNODE_FROZEN' });
