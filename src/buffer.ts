@@ -313,16 +313,22 @@ function takeLines(
   encoding: ReturnType<typeof encodingCode>,
   most: number,
 ): string[] {
-  const lines: string[] = [];
+  let lines: string[] = [];
   // Callbacks of watched buffers run meanwhile, and may take lines too.
   const spans = idleSpans ?? new Int32Array(SPANS);
   idleSpans = null;
   try {
     while (lines.length < most) {
       const text = raw.bufferReadLines(handle, eol, encoding, most - lines.length, spans);
-      const end = 2 * (spans[0] as number);
-      if (end === 0) break;
-      for (let at = 1; at < end; at += 2) lines.push(text.slice(spans[at], spans[at + 1]));
+      const count = spans[0] as number;
+      if (count === 0) break;
+      const batch = new Array<string>(count);
+      for (let i = 0, at = 1; i < count; i++, at += 2) {
+        batch[i] = text.slice(spans[at], spans[at + 1]);
+      }
+      // The shorter one is copied, so that many batches do not cost the square of their number.
+      if (lines.length <= count) lines = lines.concat(batch);
+      else for (const line of batch) lines.push(line);
     }
   } finally {
     idleSpans = spans;
