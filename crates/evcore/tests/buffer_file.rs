@@ -267,6 +267,24 @@ fn a_file_that_becomes_shorter_gives_errors_and_no_harm() {
     assert_eq!(buffer.drain(gap), Ok(gap));
     assert_eq!(buffer.to_vec(), b"behind");
 
+    // However the file has come into the buffer.
+    let moves: [fn(&mut EvBuffer, &mut EvBuffer); 5] = [
+        |to, from| to.add_buffer(from).unwrap(),
+        |to, from| to.prepend_buffer(from).unwrap(),
+        |to, from| to.add_buffer_reference(from).unwrap(),
+        |to, from| assert_eq!(from.remove_buffer(to, 199_000), Ok(199_000)),
+        |to, from| {
+            to.add(b"something").unwrap();
+            to.add_buffer(from).unwrap();
+        },
+    ];
+    for change in moves {
+        let (mut buffer, mut from) = (EvBuffer::new(), holding());
+        change(&mut buffer, &mut from);
+        assert_eq!(kind(buffer.pullup(None).unwrap_err()), ErrorKind::UnexpectedEof);
+        assert!(buffer.remaining() < 101_000);
+    }
+
     for sendfile in [true, false] {
         let mut buffer = holding();
         if !sendfile {

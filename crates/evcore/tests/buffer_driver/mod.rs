@@ -33,8 +33,13 @@ pub fn run(bytes: &[u8]) {
     let mut world = World::new(&held);
     for op in bytes.chunks_exact(OP) {
         world.apply(op);
-        world.models.iter().for_each(Model::check);
+        world.models.iter().for_each(Model::check_len);
+        // Not always: looking at the bytes of a file leaves them in memory.
+        if op[1] >= 128 {
+            world.models.iter().for_each(Model::check);
+        }
     }
+    world.models.iter().for_each(Model::check);
     drop(world);
     assert_eq!(Arc::strong_count(&held), 1, "everything was let go");
 }
@@ -130,10 +135,13 @@ impl Model {
         }
     }
 
-    fn check(&self) {
+    fn check_len(&self) {
         assert_eq!(self.buffer.len(), self.bytes.len());
         assert_eq!(self.told.load(Ordering::Relaxed), self.bytes.len());
         assert_eq!(self.other_told.load(Ordering::Relaxed), self.other_expected);
+    }
+
+    fn check(&self) {
         let mut rest = &self.bytes[..];
         for segment in &self.buffer {
             assert!(!segment.is_empty());
