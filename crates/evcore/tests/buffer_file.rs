@@ -158,6 +158,7 @@ fn whatever_looks_at_a_file_sees_its_bytes() {
 
     let buffer = holding(&scratch);
     assert_eq!(buffer.contiguous_space(), 0, "nothing was read yet");
+    assert_eq!(buffer.in_memory(), 0);
     assert!(buffer.segments().flatten().eq(&bytes));
     assert_eq!(buffer.search(b"needle", None).map(Position::offset), Some(65_530));
     let far = buffer.ptr_set(299_990).unwrap();
@@ -167,6 +168,7 @@ fn whatever_looks_at_a_file_sees_its_bytes() {
     let mut slices = Vec::new();
     assert_eq!(buffer.peek(Some(70_000), Some(buffer.ptr_set(65_000).unwrap()), &mut slices), 3);
     assert!(slices.iter().flat_map(|slice| slice.iter()).eq(&bytes[65_000..135_000]));
+    assert_eq!(buffer.in_memory(), bytes.len());
     assert!(holding(&scratch).to_vec() == bytes);
 
     let mut buffer = holding(&scratch);

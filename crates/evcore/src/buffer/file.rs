@@ -259,6 +259,14 @@ impl EvBuffer {
         self.load_files(len.unwrap_or(self.len).min(self.len), "EvBuffer::read_files")
     }
 
+    /// How many of the bytes are in memory: all but those of files that nobody has looked at.
+    pub fn in_memory(&self) -> usize {
+        if !self.may_hold_files {
+            return self.len;
+        }
+        self.chain.iter_from(0).map(Segment::in_memory).sum()
+    }
+
     /// Puts blocks in the place of what the first `len` bytes have of files. When that fails, the
     /// bytes are the same, and in the same order.
     pub(super) fn load_files(&mut self, len: usize, call: &'static str) -> Result<(), BufferError> {

@@ -88,6 +88,11 @@ impl FilePart {
         }
     }
 
+    /// How many bytes are in memory, or a few more.
+    pub(super) fn in_memory(&self) -> usize {
+        (self.windows.len() * WINDOW as usize).min(self.len)
+    }
+
     /// Takes the first bytes out of the range, in a block of their own: up to a window's, and at
     /// least one.
     ///

@@ -71,6 +71,14 @@ impl Segment {
         }
     }
 
+    /// How many of the bytes are in memory.
+    pub(super) fn in_memory(&self) -> usize {
+        match self {
+            Self::File(part) => part.in_memory(),
+            _ => self.len(),
+        }
+    }
+
     #[inline]
     pub(super) fn is_file(&self) -> bool {
         matches!(self, Self::File(_))
