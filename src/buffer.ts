@@ -1,8 +1,12 @@
 // EvBuffer: libevent's evbuffer, a queue of bytes in segments.
 
+import type { EventBase } from './base.js';
+import { Deferral } from './deferral.js';
 import { closedError, typeError } from './errors.js';
+import { FileSegment, segmentHandle, type FileSegmentOptions, type FileSource } from './file-segment.js';
 import { binding, keep, raw, release } from './native.js';
 import {
+  boolean,
   bytes,
   callback,
   descriptor,
@@ -52,6 +56,7 @@ export class EvBuffer implements Disposable {
   readonly _base = null;
   /** @internal */
   _callback: BufferCallback | null = null;
+  private _deferral: Deferral | null = null;
   private readonly _owned: boolean;
 
   /** An empty buffer (`evbuffer_new`). */
@@ -262,6 +267,95 @@ export class EvBuffer implements Disposable {
     return this;
   }
 
+  /**
+   * Passes changes over without telling the callback of them, or tells it again
+   * (`evbuffer_cb_set_flags`, `EVBUFFER_CB_ENABLED`). A new callback is told.
+   */
+  enableCallback(on: boolean): this {
+    const call = 'EvBuffer.enableCallback';
+    binding.bufferEnableCallback(this._handle, boolean(call, 'on', on, true));
+    return this;
+  }
+
+  /**
+   * Has the callback called from a turn of `base`, once for all changes since the last time; null
+   * has it called at once again, as by default (`evbuffer_defer_callbacks`). A base that is freed
+   * calls none.
+   */
+  deferCallbacks(base: EventBase | null): this {
+    raw.bufferLength(this._handle);
+    if (base === null) {
+      this._deferral = null;
+      return this;
+    }
+    const deferral = new Deferral(base, (added, removed) => {
+      if (this._deferral === deferral) this._callback?.(this, added, removed);
+    });
+    this._deferral = deferral;
+    return this;
+  }
+
+  /**
+   * Adds `length` bytes of a file segment, all that follow by default, from `offset` on, without
+   * reading them (`evbuffer_add_file_segment`).
+   *
+   * @throws RangeError when the segment has not so many
+   */
+  addFileSegment(segment: FileSegment, offset = 0, length?: number): this {
+    const call = 'EvBuffer.addFileSegment';
+    const handle = segmentHandle(call, segment);
+    size(call, 'offset', offset);
+    const count = optionalSize(call, 'length', length);
+    binding.bufferAddFileSegment(this._handle, handle, offset, count);
+    return this;
+  }
+
+  /** Adds a file, or a range of one, without reading it (`evbuffer_add_file`). */
+  addFile(file: FileSource, options?: FileSegmentOptions): this {
+    raw.bufferLength(this._handle);
+    const segment = new FileSegment(file, options);
+    try {
+      return this.addFileSegment(segment);
+    } finally {
+      segment.free();
+    }
+  }
+
+  /**
+   * Reads what the first `length` bytes, all by default, have of files into memory
+   * (libevent does so when a file is added). Looking at bytes reads them too; this tells what is wrong
+   * when they can't be read, where a search only finds nothing.
+   */
+  readFiles(length?: number): this {
+    const count = optionalSize('EvBuffer.readFiles', 'length', length);
+    binding.bufferReadFiles(this._handle, count);
+    return this;
+  }
+
+  /**
+   * Adds all of another buffer and leaves it there; both hold the same memory
+   * (`evbuffer_add_buffer_reference`). So one message is sent to many.
+   */
+  addBufferReference(from: EvBuffer): this {
+    const source = handleOf('EvBuffer.addBufferReference', 'from', from);
+    binding.bufferAddReference(this._handle, source);
+    return this;
+  }
+
+  /**
+   * The most bytes that it may come to hold; `Infinity` without a limit. What would add more throws a
+   * RangeError, and adds nothing.
+   */
+  get maxLength(): number {
+    const most = binding.bufferMaxLength(this._handle);
+    return most < 0 ? Infinity : most;
+  }
+
+  set maxLength(most: number) {
+    const call = 'EvBuffer.maxLength';
+    binding.bufferSetMaxLength(this._handle, most === Infinity ? -1 : size(call, 'most', most));
+  }
+
   /** Lengths in bytes of the contiguous pieces that it is made of (`evbuffer_peek`). */
   segments(): number[] {
     return binding.bufferSegments(this._handle);
@@ -291,7 +385,8 @@ export class EvBuffer implements Disposable {
 
   /** @internal */
   _changed(added: number, removed: number): void {
-    this._callback?.(this, added, removed);
+    if (this._deferral !== null) this._deferral.note(added, removed);
+    else this._callback?.(this, added, removed);
   }
 
   /** @internal The bufferevent whose buffer it is was freed. */

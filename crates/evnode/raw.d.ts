@@ -58,6 +58,8 @@ export interface Kinds {
   readonly COLLECTED: 17
   /** A turn is over (`baseTellTurns`). handle: base; what: callbacks; extra: milliseconds. */
   readonly TURN: 18
+  /** `what` token: nobody holds the file segment any more; there is no handle. */
+  readonly FILE_CLOSED: 19
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to

@@ -62,6 +62,21 @@ impl Chain {
         }
     }
 
+    /// Puts a segment into the place of the `index`th.
+    pub(super) fn replace(&mut self, index: usize, segment: Segment) {
+        if let Some(place) = self.at_mut(index) {
+            *place = segment;
+        }
+    }
+
+    /// Puts a segment before the `index`th.
+    pub(super) fn insert(&mut self, index: usize, segment: Segment) {
+        match index.checked_sub(1) {
+            None => self.push_front(segment),
+            Some(index) => self.rest.insert(index.min(self.rest.len()), segment),
+        }
+    }
+
     /// Makes sure that the next `more` segments can be added without allocating; `false` if there
     /// is no memory for that.
     #[inline]

@@ -142,8 +142,9 @@ impl EvBuffer {
         most: usize,
         lines: &mut Vec<Range<usize>>,
     ) -> Result<&[u8], BufferError> {
-        if self.contiguous_space() < TOGETHER {
-            self.pullup(Some(self.len.min(TOGETHER)))?;
+        if self.first_chunk().len() < TOGETHER {
+            // When that fails, the batch is what there is.
+            let _ = self.pullup(Some(self.len.min(TOGETHER)));
         }
         let first = self.first_chunk();
         let (mut used, mut left) = (0, most);

@@ -22,6 +22,9 @@ impl EvBuffer {
     pub fn remove(&mut self, dst: &mut [u8]) -> Result<usize, BufferError> {
         self.check_end(BufferEnd::Front, "EvBuffer::remove")?;
         let copied = self.copyout(dst);
+        if copied < dst.len().min(self.len) {
+            return Err(self.unreadable(dst.len(), "EvBuffer::remove"));
+        }
         self.discard(copied);
         self.changed(0, copied);
         Ok(copied)
@@ -55,9 +58,10 @@ impl EvBuffer {
         copied
     }
 
-    /// All bytes, copied into a vector.
+    /// All bytes, copied into a vector; those of a file as far as it can be read.
     pub fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.len);
+        let in_memory = if self.may_hold_files { 0 } else { self.len };
+        let mut bytes = Vec::with_capacity(in_memory);
         self.segments().for_each(|chunk| bytes.extend_from_slice(chunk));
         bytes
     }
@@ -82,6 +86,9 @@ impl EvBuffer {
         if len > self.len {
             let available = self.len;
             return Err(BufferError::OutOfRange { call: CALL, requested: len, available });
+        }
+        if len > self.contiguous_space() {
+            self.load_files(len, CALL)?;
         }
         if len > self.contiguous_space() {
             self.make_contiguous(len)
@@ -147,6 +154,7 @@ impl EvBuffer {
         }
         if len >= self.len {
             self.chain.clear();
+            self.may_hold_files = false;
             return std::mem::take(&mut self.len);
         }
         self.len -= len;

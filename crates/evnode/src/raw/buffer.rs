@@ -177,7 +177,8 @@ functions! {
         let AnyBuffer::Owned(_) = buffer.object else { return Err(Failure::Handle) };
         env.watches.borrow_mut().remove(&buffer.handle);
         drop(env.table.remove(buffer.handle));
-        Ok(())
+        drop(buffer);
+        env.emit_changes_inside()
     }
 
     c"bufferLength" buffer_length(_env, buffer: AnyBuffer) -> usize {
