@@ -58,6 +58,8 @@ export interface Kinds {
   readonly COLLECTED: 17
   /** A turn is over (`baseTellTurns`). handle: base; what: callbacks; extra: milliseconds. */
   readonly TURN: 18
+  /** `what` token: nobody holds the file segment any more; there is no handle. */
+  readonly FILE_CLOSED: 19
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
@@ -179,10 +181,12 @@ export interface Raw {
   bufferRemoveBuffer(dst: Handle, src: Handle, n: number): number
   /** Position of the bytes at or after `from` and wholly before `to` (< 0: the end), or -1. */
   bufferSearch(buffer: Handle, what: Bytes, from: number, to: number): number
-  /** Removes a line with its end and returns it without, or null when there is no whole line. */
-  bufferReadLine(buffer: Handle, eol: EolStyle, encoding: StringEncoding): string | null
-  /** Up to max whole lines at once. */
-  bufferReadLines(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number): string[]
+  /** Removes a line with its end and returns it without, or null when there is no whole line, or one
+   * of more than max bytes. */
+  bufferReadLine(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number): string | null
+  /** Takes up to max whole lines, some of them or none, as one string with their ends. `spans` gets
+   * how many those are, then the start and the end of each in the string. */
+  bufferReadLines(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number, spans: Int32Array): string
   /** Length in bytes of the next whole line without its end, or -1 when there is none. */
   bufferLineLength(buffer: Handle, eol: EolStyle): number
   /** Removes a line with its end, writes it without into view at offset; returns its length, or -1
@@ -444,8 +448,26 @@ export declare function bevTriggerEvent(bev: Handle, what: number): void
 /** [low, high] marks for reading (2) or writing (4). */
 export declare function bevWatermark(bev: Handle, what: number): Array<number>
 
+/** Adds a part of a segment to a buffer; a negative length is all that follows the offset. */
+export declare function bufferAddFileSegment(buffer: Handle, segment: Handle, from: number, len: number): void
+
+/** Adds all of one buffer to another and leaves it there. */
+export declare function bufferAddReference(dst: Handle, src: Handle): void
+
+/** Lets the watched buffer's changes be told or passes them over. */
+export declare function bufferEnableCallback(buffer: Handle, on: boolean): void
+
+/** The most bytes that a buffer may hold; -1 without a limit of its own. */
+export declare function bufferMaxLength(buffer: Handle): number
+
+/** Reads what the first bytes of a buffer, all of them with a negative length, have of files. */
+export declare function bufferReadFiles(buffer: Handle, len: number): void
+
 /** Lengths of the contiguous pieces that a buffer is made of. */
 export declare function bufferSegments(buffer: Handle): Array<number>
+
+/** Limits what a buffer may come to hold; a negative number lifts the limit. */
+export declare function bufferSetMaxLength(buffer: Handle, max: number): void
 
 /** Switches debug messages on or off. */
 export declare function enableDebugLogging(on: boolean): void
@@ -459,6 +481,21 @@ export interface EventCounts {
   /** What else keeps the loop from ending (`EVENT_BASE_COUNT_VIRTUAL`). */
   virtual: number
 }
+
+/** Lets a segment go; buffers may still hold it. */
+export declare function fileSegmentFree(segment: Handle): void
+
+/** Makes a segment of an open file, with a descriptor of its own for it. */
+export declare function fileSegmentFromFd(fd: number, from: number, len: number, bits: number): Handle
+
+/** How many bytes a segment has. */
+export declare function fileSegmentLength(segment: Handle): number
+
+/** Has `FILE_CLOSED` told, with the token, when nobody holds the segment any more. */
+export declare function fileSegmentOnCleanup(segment: Handle, token: number): void
+
+/** Opens a file as a segment; a negative length is all that follows the offset. */
+export declare function fileSegmentOpen(path: string, from: number, len: number, bits: number): Handle
 
 /** Looks up a host and a service, and waits for the answer. */
 export declare function getaddrinfo(host: string | undefined | null, service: string | undefined | null, hints: NativeAddressHints): NativeAddresses
@@ -610,6 +647,19 @@ export interface NativeSlowCallback {
 /** Reads an address with a port. */
 export declare function parseSockaddrPort(text: string): AddressInfo
 
+/** The blocks of one size that a thread keeps for its buffers. */
+export interface PoolClass {
+  /** Bytes that such a block holds. */
+  blockSize: number
+  /** Blocks that are kept now. */
+  idle: number
+  /** Blocks that are kept at most. */
+  limit: number
+}
+
+/** What this thread keeps of blocks for its buffers, the smallest size first. */
+export declare function poolStatistics(): Array<PoolClass>
+
 /** Has a base's event made active, from any thread. */
 export declare function remoteActivate(token: string, event: Handle, what: number): void
 
@@ -667,6 +717,8 @@ export interface Statistics {
   listeners: number
   /** Watchers. */
   watchers: number
+  /** File segments that are held. */
+  fileSegments: number
   /** Handles of the host's loop (libuv) that are open or closing. */
   hostHandles: number
 }

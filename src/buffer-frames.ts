@@ -87,7 +87,7 @@ class LineTaker implements Taker<string> {
   }
 
   take(buffer: number): string | null {
-    return raw.bufferReadLine(buffer, this._eol, this._encoding);
+    return raw.bufferReadLine(buffer, this._eol, this._encoding, Number.MAX_SAFE_INTEGER);
   }
 }
 

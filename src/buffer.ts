@@ -14,10 +14,19 @@ import {
   type CollectOptions,
 } from './buffer-streams.js';
 import { DebugViews } from './buffer-views.js';
+import type { EventBase } from './base.js';
+import { Deferral } from './deferral.js';
 import { closedError, typeError } from './errors.js';
+import {
+  FileSegment,
+  segmentHandle,
+  type FileSegmentOptions,
+  type FileSource,
+} from './file-segment.js';
 import { binding, keep, raw, release } from './native.js';
 import {
   asBuffer,
+  boolean,
   bytes,
   callback,
   descriptor,
@@ -33,12 +42,17 @@ import {
   type EolStyle,
 } from './options.js';
 import { isDebugMode } from './setup.js';
+import { removeSome } from './slab.js';
 
 /** Is told that a buffer has changed: how many bytes came and how many went (`evbuffer_cb_func`). */
 export type BufferCallback = (buffer: EvBuffer, added: number, removed: number) => void;
 
 /** An end of a buffer. */
 export type BufferEnd = 'front' | 'back';
+
+/** Room for the number of lines in a batch, and for the start and the end of each. */
+const SPANS = 1 + 2 * 2048;
+let idleSpans: Int32Array | null = new Int32Array(SPANS);
 
 const forgotten = new FinalizationRegistry<number>((handle) => {
   raw.bufferFree(handle);
@@ -81,6 +95,7 @@ export class EvBuffer extends BufferContent implements Disposable {
   readonly _base = null;
   /** @internal */
   _callback: BufferCallback | null = null;
+  private _deferral: Deferral | null = null;
   private readonly _owned: boolean;
   /** What {@link peek} has shown in debug mode. */
   private _views: DebugViews | null = null;
@@ -166,13 +181,13 @@ export class EvBuffer extends BufferContent implements Disposable {
     return this;
   }
 
-  /** Takes up to `length` bytes, all by default, from the front (`evbuffer_remove`). */
+  /**
+   * Takes up to `length` bytes, all by default, from the front (`evbuffer_remove`). Pieces of less
+   * than 8 KiB share memory, 64 KiB of it: one that is kept for long keeps its neighbours.
+   */
   remove(length?: number): Buffer {
-    const most = this._most('EvBuffer.remove', length);
-    const result = Buffer.allocUnsafe(most);
-    return most === 0
-      ? result
-      : result.subarray(0, raw.bufferRemove(this._handle, result, 0, most));
+    if (length === undefined) return removeSome(this._handle, raw.bufferLength(this._handle));
+    return removeSome(this._handle, size('EvBuffer.remove', 'length', length));
   }
 
   /** Takes as many bytes as fit into `target` and says how many (`evbuffer_remove`). */
@@ -254,15 +269,20 @@ export class EvBuffer extends BufferContent implements Disposable {
   /** Takes a line and its end; returns it without, or null when there is no whole line (`evbuffer_readln`). */
   readln(eol: EolStyle = 'crlf', encoding: Encoding = 'utf8'): string | null {
     const call = 'EvBuffer.readln';
-    return raw.bufferReadLine(this._handle, eolCode(call, eol), encodingCode(call, encoding));
+    const code = encodingCode(call, encoding);
+    return raw.bufferReadLine(this._handle, eolCode(call, eol), code, Number.MAX_SAFE_INTEGER);
   }
 
-  /** Takes up to `most` whole lines at once, all by default. */
+  /**
+   * Takes up to `most` whole lines at once, all by default: much cheaper than one by one.
+   *
+   * Lines are cut from strings of up to 64 KiB, as those of `split()` are from the string that was
+   * split. A line that is kept for long keeps its neighbours, unless it is shorter than 13 characters.
+   */
   readLines(eol: EolStyle = 'crlf', encoding: Encoding = 'utf8', most = 0x7fff_ffff): string[] {
     const call = 'EvBuffer.readLines';
     integer(call, 'most', most, 0, 0x7fff_ffff);
-    const style = eolCode(call, eol);
-    return raw.bufferReadLines(this._handle, style, encodingCode(call, encoding), most);
+    return takeLines(this._handle, eolCode(call, eol), encodingCode(call, encoding), most);
   }
 
   /**
@@ -343,6 +363,95 @@ export class EvBuffer extends BufferContent implements Disposable {
     return this;
   }
 
+  /**
+   * Passes changes over without telling the callback of them, or tells it again
+   * (`evbuffer_cb_set_flags`, `EVBUFFER_CB_ENABLED`). A new callback is told.
+   */
+  enableCallback(on: boolean): this {
+    const call = 'EvBuffer.enableCallback';
+    binding.bufferEnableCallback(this._handle, boolean(call, 'on', on, true));
+    return this;
+  }
+
+  /**
+   * Has the callback called from a turn of `base`, once for all changes since the last time; null
+   * has it called at once again, as by default (`evbuffer_defer_callbacks`). A base that is freed
+   * calls none.
+   */
+  deferCallbacks(base: EventBase | null): this {
+    raw.bufferLength(this._handle);
+    if (base === null) {
+      this._deferral = null;
+      return this;
+    }
+    const deferral = new Deferral(base, (added, removed) => {
+      if (this._deferral === deferral) this._callback?.(this, added, removed);
+    });
+    this._deferral = deferral;
+    return this;
+  }
+
+  /**
+   * Adds `length` bytes of a file segment, all that follow by default, from `offset` on, without
+   * reading them (`evbuffer_add_file_segment`).
+   *
+   * @throws RangeError when the segment has not so many
+   */
+  addFileSegment(segment: FileSegment, offset = 0, length?: number): this {
+    const call = 'EvBuffer.addFileSegment';
+    const handle = segmentHandle(call, segment);
+    size(call, 'offset', offset);
+    const count = optionalSize(call, 'length', length);
+    binding.bufferAddFileSegment(this._handle, handle, offset, count);
+    return this;
+  }
+
+  /** Adds a file, or a range of one, without reading it (`evbuffer_add_file`). */
+  addFile(file: FileSource, options?: FileSegmentOptions): this {
+    raw.bufferLength(this._handle);
+    const segment = new FileSegment(file, options);
+    try {
+      return this.addFileSegment(segment);
+    } finally {
+      segment.free();
+    }
+  }
+
+  /**
+   * Reads what the first `length` bytes, all by default, have of files into memory
+   * (libevent does so when a file is added). Looking at bytes reads them too; this tells what is wrong
+   * when they can't be read, where a search only finds nothing.
+   */
+  readFiles(length?: number): this {
+    const count = optionalSize('EvBuffer.readFiles', 'length', length);
+    binding.bufferReadFiles(this._handle, count);
+    return this;
+  }
+
+  /**
+   * Adds all of another buffer and leaves it there; both hold the same memory
+   * (`evbuffer_add_buffer_reference`). So one message is sent to many.
+   */
+  addBufferReference(from: EvBuffer): this {
+    const source = handleOf('EvBuffer.addBufferReference', 'from', from);
+    binding.bufferAddReference(this._handle, source);
+    return this;
+  }
+
+  /**
+   * The most bytes that it may come to hold; `Infinity` without a limit. What would add more throws a
+   * RangeError, and adds nothing.
+   */
+  get maxLength(): number {
+    const most = binding.bufferMaxLength(this._handle);
+    return most < 0 ? Infinity : most;
+  }
+
+  set maxLength(most: number) {
+    const call = 'EvBuffer.maxLength';
+    binding.bufferSetMaxLength(this._handle, most === Infinity ? -1 : size(call, 'most', most));
+  }
+
   /** Lengths in bytes of the contiguous pieces that it is made of (`evbuffer_peek`). */
   override segments(): number[] {
     return binding.bufferSegments(this._handle);
@@ -386,7 +495,8 @@ export class EvBuffer extends BufferContent implements Disposable {
     try {
       this._endViews();
     } finally {
-      this._callback?.(this, added, removed);
+      if (this._deferral !== null) this._deferral.note(added, removed);
+      else this._callback?.(this, added, removed);
     }
   }
 
@@ -420,6 +530,36 @@ export class EvBuffer extends BufferContent implements Disposable {
     const held = raw.bufferLength(this._handle);
     return length === undefined ? held : Math.min(held, size(call, 'length', length));
   }
+}
+
+/** Takes lines in batches, each one string and the places where to cut it. */
+function takeLines(
+  handle: number,
+  eol: ReturnType<typeof eolCode>,
+  encoding: ReturnType<typeof encodingCode>,
+  most: number,
+): string[] {
+  let lines: string[] = [];
+  // Callbacks of watched buffers run meanwhile, and may take lines too.
+  const spans = idleSpans ?? new Int32Array(SPANS);
+  idleSpans = null;
+  try {
+    while (lines.length < most) {
+      const text = raw.bufferReadLines(handle, eol, encoding, most - lines.length, spans);
+      const count = spans[0] as number;
+      if (count === 0) break;
+      const batch = new Array<string>(count);
+      for (let i = 0, at = 1; i < count; i++, at += 2) {
+        batch[i] = text.slice(spans[at], spans[at + 1]);
+      }
+      // The shorter one is copied, so that many batches do not cost the square of their number.
+      if (lines.length <= count) lines = lines.concat(batch);
+      else for (const line of batch) lines.push(line);
+    }
+  } finally {
+    idleSpans = spans;
+  }
+  return lines;
 }
 
 /** The handle of a buffer that is an argument. */

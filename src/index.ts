@@ -8,7 +8,7 @@
 import type { Statistics } from '../index.js';
 import { binding } from './native.js';
 
-export type { AddressInfo, EventCounts, MemoryStatistics, Statistics } from '../index.js';
+export type { AddressInfo, EventCounts, MemoryStatistics, PoolClass, Statistics } from '../index.js';
 export { EventBase } from './base.js';
 export { EvBuffer, type BufferCallback, type BufferEnd } from './buffer.js';
 export type { FrameOptions, FramePrefix, SplitOptions } from './buffer-frames.js';
@@ -25,6 +25,7 @@ export type { Attachment, EventConfig } from './config.js';
 export type { ConnectOptions } from './connect.js';
 export { EvError, type SystemErrorFields } from './errors.js';
 export { Event, type EventCallback, type EventOwner } from './event.js';
+export { FileSegment, type FileSegmentOptions, type FileSource } from './file-segment.js';
 export type { Finalizer } from './finalize.js';
 export { BufferEventFlags, EventFlags, Features, LoopExit, LoopFlags } from './flags.js';
 export { LoopHold } from './hold.js';
@@ -52,6 +53,7 @@ export {
   enableDebugMode,
   globalShutdown,
   memoryStatistics,
+  poolStatistics,
   setFatalCallback,
   setLogCallback,
   setMemoryLimit,

@@ -22,7 +22,7 @@ const OBJECTS = Symbol.for('evnode.objects');
 const { EVENT, READABLE, WRITABLE, BEV_EVENT, ACCEPTED, LISTENER_ERROR } = raw.kinds;
 const { BUFFER_CHANGED, LOOP_ENDED, ONCE, CLOSED } = raw.kinds;
 const { PREPARE, CHECK, FINALIZED, SLOW_CALLBACK, MESSAGE, ACTIVATED, COLLECTED } = raw.kinds;
-const { TURN } = raw.kinds;
+const { TURN, FILE_CLOSED } = raw.kinds;
 
 /**
  * The objects that must live because the native layer may call them, by the slot of their handle:
@@ -42,6 +42,22 @@ export function keep(handle: number, target: Target): void {
 /** Lets go of the object behind a handle. */
 export function release(handle: number): void {
   objects[handle & SLOT] = undefined;
+}
+
+const closing = new Map<number, () => void>();
+let lastToken = 0;
+
+/** Has `callback` called when the file is closed that `watch` watches for the token. */
+export function onFileClosed(callback: () => void, watch: (token: number) => void): void {
+  const token = ++lastToken;
+  watch(token);
+  closing.set(token, callback);
+}
+
+function fileClosed(token: number): void {
+  const callback = closing.get(token);
+  closing.delete(token);
+  callback?.();
 }
 
 /** What the events of a base belong to. */
@@ -79,6 +95,7 @@ function dispatchCollected(count: number): void {
 
 function dispatch(kind: number, handle: number, what: number, extra: number): void {
   if (kind === COLLECTED) return dispatchCollected(handle);
+  if (kind === FILE_CLOSED) return fileClosed(what);
   const target = objects[handle & SLOT];
   if (target === undefined) return;
   if (kind > LISTENER_ERROR) return tell(kind, target, what, extra);

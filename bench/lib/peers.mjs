@@ -49,22 +49,35 @@ function prepareNode() {
   };
 }
 
-function prepareBun() {
-  const manifest = `${benchDir}node_modules/bun/package.json`;
-  const { bun: wanted } = JSON.parse(readFileSync(`${benchDir}package.json`, 'utf8')).dependencies;
-  if (!existsSync(manifest) || JSON.parse(readFileSync(manifest, 'utf8')).version !== wanted) {
-    console.log(`installing bun ${wanted} from npm, this once ...`);
+/** Installs the npm packages that take part, unless they are there. Returns their versions by name. */
+export function installPackages() {
+  const { dependencies } = JSON.parse(readFileSync(`${benchDir}package.json`, 'utf8'));
+  const installed = (name) => {
+    const manifest = `${benchDir}node_modules/${name}/package.json`;
+    return existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).version : null;
+  };
+  const missing = Object.keys(dependencies).filter(
+    (name) => installed(name) !== dependencies[name],
+  );
+  if (missing.length > 0) {
+    const names = missing.map((name) => `${name} ${dependencies[name]}`).join(', ');
+    console.log(`installing ${names} from npm, this once ...`);
     try {
       run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], { cwd: benchDir });
     } catch (error) {
       throw new Missing(
-        `bun ${wanted}: "npm install" in bench/ failed: ${error.message.split('\n')[1] ?? error.message}`,
+        `${names}: "npm install" in bench/ failed: ${error.message.split('\n')[1] ?? error.message}`,
       );
     }
   }
+  return dependencies;
+}
+
+function prepareBun() {
+  const { bun } = installPackages();
   return {
     command: [`${benchDir}node_modules/bun/bin/bun.exe`, `${benchDir}peers/bun.mjs`],
-    version: wanted,
+    version: bun,
   };
 }
 

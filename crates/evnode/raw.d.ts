@@ -58,6 +58,8 @@ export interface Kinds {
   readonly COLLECTED: 17
   /** A turn is over (`baseTellTurns`). handle: base; what: callbacks; extra: milliseconds. */
   readonly TURN: 18
+  /** `what` token: nobody holds the file segment any more; there is no handle. */
+  readonly FILE_CLOSED: 19
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
@@ -179,10 +181,12 @@ export interface Raw {
   bufferRemoveBuffer(dst: Handle, src: Handle, n: number): number
   /** Position of the bytes at or after `from` and wholly before `to` (< 0: the end), or -1. */
   bufferSearch(buffer: Handle, what: Bytes, from: number, to: number): number
-  /** Removes a line with its end and returns it without, or null when there is no whole line. */
-  bufferReadLine(buffer: Handle, eol: EolStyle, encoding: StringEncoding): string | null
-  /** Up to max whole lines at once. */
-  bufferReadLines(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number): string[]
+  /** Removes a line with its end and returns it without, or null when there is no whole line, or one
+   * of more than max bytes. */
+  bufferReadLine(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number): string | null
+  /** Takes up to max whole lines, some of them or none, as one string with their ends. `spans` gets
+   * how many those are, then the start and the end of each in the string. */
+  bufferReadLines(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number, spans: Int32Array): string
   /** Length in bytes of the next whole line without its end, or -1 when there is none. */
   bufferLineLength(buffer: Handle, eol: EolStyle): number
   /** Removes a line with its end, writes it without into view at offset; returns its length, or -1

@@ -38,10 +38,11 @@ pub(crate) enum Kind {
     Activated = 16,
     Collected = 17,
     Turn = 18,
+    FileClosed = 19,
 }
 
 impl Kind {
-    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 18] = [
+    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 19] = [
         (c"EVENT", Self::Event),
         (c"READABLE", Self::Readable),
         (c"WRITABLE", Self::Writable),
@@ -60,6 +61,7 @@ impl Kind {
         (c"ACTIVATED", Self::Activated),
         (c"COLLECTED", Self::Collected),
         (c"TURN", Self::Turn),
+        (c"FILE_CLOSED", Self::FileClosed),
     ];
 }
 
@@ -553,8 +555,8 @@ impl EnvState {
     pub(crate) fn emit_changes(&self) {
         while self.has_changes() {
             for change in self.take_changes() {
-                let (added, removed) = (change.added as f64, change.removed as f64);
-                self.dispatch.emit(Kind::BufferChanged, change.buffer, added, removed);
+                let (kind, handle, what, extra) = change.call();
+                self.dispatch.emit(kind, handle, what, extra);
             }
         }
     }
@@ -563,9 +565,8 @@ impl EnvState {
     pub(crate) fn emit_changes_inside(&self) -> Result<(), Failure> {
         while self.has_changes() {
             for change in self.take_changes() {
-                let (added, removed) = (change.added as f64, change.removed as f64);
-                let kind = Kind::BufferChanged;
-                self.dispatch.emit_inside(kind, change.buffer, added, removed)?;
+                let (kind, handle, what, extra) = change.call();
+                self.dispatch.emit_inside(kind, handle, what, extra)?;
             }
         }
         Ok(())

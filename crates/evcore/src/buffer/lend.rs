@@ -57,7 +57,7 @@ impl EvBuffer {
             }
             if len >= least {
                 // Without memory for that the bytes are copied.
-                segment.share();
+                segment.make_shareable();
             }
             pieces.push(match segment {
                 Segment::Lent(bytes) if len >= least => {

@@ -25,6 +25,11 @@ pub(super) struct Bytes {
 }
 
 impl Bytes {
+    /// How many bytes there are.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
     /// The bytes, to be read.
     pub(super) fn read(&self) -> &[u8] {
         // SAFETY: the memory is the view's, which the running call keeps alive; JavaScript does not
@@ -105,6 +110,24 @@ pub(super) enum Encoding {
     Utf8,
     Latin1,
     Utf16,
+}
+
+impl Encoding {
+    /// How many units of UTF-16 a string of these bytes has.
+    #[inline]
+    pub(super) fn units(self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Latin1 => bytes.len(),
+            Self::Utf16 => bytes.len() / 2,
+            // What is not UTF-8 becomes replacement characters of one unit, chunk by chunk.
+            Self::Utf8 => bytes
+                .utf8_chunks()
+                .map(|chunk| {
+                    chunk.valid().encode_utf16().count() + usize::from(!chunk.invalid().is_empty())
+                })
+                .sum(),
+        }
+    }
 }
 
 impl FromJs for Encoding {
@@ -318,6 +341,26 @@ pub(crate) fn owned_fd(number: f64) -> Result<OwnedFd> {
         // SAFETY: whoever passes a socket gives it away, as the declaration says.
         Ok(unsafe { OwnedFd::from_raw_socket(fd) })
     }
+}
+
+/// The open file behind a descriptor that stays JavaScript's, by a descriptor of our own.
+#[cfg(unix)]
+pub(crate) fn file_of(number: f64) -> Result<std::fs::File> {
+    use std::os::fd::BorrowedFd;
+    let fd = fd_from(number)?;
+    if fd < 0 {
+        return Err(Failure::Range("the argument is not a descriptor"));
+    }
+    // SAFETY: the descriptor is borrowed for one call, which fails when it is not open.
+    let doubled = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned();
+    doubled.map(Into::into).map_err(|error| Failure::Os { call: "dup", error, address: None })
+}
+
+/// Node's descriptors are numbers of its C library there, which is not ours.
+#[cfg(windows)]
+pub(crate) fn file_of(_number: f64) -> Result<std::fs::File> {
+    let error = std::io::ErrorKind::Unsupported.into();
+    Err(Failure::Os { call: "dup", error, address: None })
 }
 
 /// Gives a descriptor to JavaScript.

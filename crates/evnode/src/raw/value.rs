@@ -4,6 +4,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use evcore::base::Watcher;
+use evcore::buffer::FileSegment;
 use napi::sys;
 
 use crate::base::Base;
@@ -139,6 +140,14 @@ impl EnvState {
     #[inline]
     pub(crate) fn buffer(&self, handle: Handle) -> Result<AnyBuffer> {
         self.table.pick(handle, AnyBuffer::of)
+    }
+
+    /// Finds the file segment of a handle.
+    pub(crate) fn file(&self, handle: Handle) -> Result<FileSegment> {
+        self.table.pick(handle, |object| match object {
+            Object::File(segment) => Some(segment),
+            _ => None,
+        })
     }
 }
 
