@@ -12,6 +12,7 @@ import {
   EventBase,
   EventFlags,
   EvError,
+  FileSegment,
 } from 'evnode';
 
 const { READ, WRITE } = EventFlags;
@@ -44,6 +45,8 @@ const FUNCTION = types(1, 'callback', {}, [], true);
 const NEEDED = [...FUNCTION, ...types(undefined, null)];
 const BASE: Bad[] = [...types(undefined, null, 1, 'base', {}, []), [{ _handle: 1 }, 'HANDLE']];
 const BUFFER = types(undefined, null, 1, 'buffer', {}, Buffer.from('x'), { _handle: 1 });
+const SEGMENT = types(undefined, null, 1, 'segment', {}, [], { _handle: 1 });
+const FILE = types(undefined, null, true, {}, [], 1n, () => 'x', 'a\0b');
 const OPTIONS = types(null, 1, 'options', true, []);
 const SIGNAL = types(null, 1, {}, 'abort');
 
@@ -158,6 +161,7 @@ function covers<T extends object>(
 
 const base = new EventBase();
 const buffer = new EvBuffer();
+const segment = new FileSegment(__filename);
 const bev = new BufferEvent(base);
 
 covers(
@@ -272,6 +276,12 @@ covers(
   {
     add: { good: ['x', 'utf8'], bad: { 0: BYTES, 1: WORD } },
     addBuffer: { good: [buffer], bad: { 0: BUFFER } },
+    addBufferReference: { good: [buffer], bad: { 0: BUFFER } },
+    addFile: { good: [__filename], bad: { 0: FILE, 1: OPTIONS } },
+    addFileSegment: { good: [segment, 0, 0], bad: { 0: SEGMENT, 1: SIZE, 2: SIZE } },
+    readFiles: { good: [0], bad: { 0: SIZE } },
+    enableCallback: { good: [true], bad: { 0: types(null, 1, 'on', {}) } },
+    deferCallbacks: { good: [base], bad: { 0: types(undefined, 1, 'base', {}, [], buffer) } },
     prepend: { good: ['x', 'utf8'], bad: { 0: BYTES, 1: WORD } },
     prependBuffer: { good: [buffer], bad: { 0: BUFFER } },
     remove: { good: [0], bad: { 0: SIZE } },
@@ -415,6 +425,14 @@ covers(
     },
   },
   ['free', 'close', 'closed', 'base'],
+);
+
+covers(
+  FileSegment,
+  () => new FileSegment(__filename),
+  (file) => file.free(),
+  { onCleanup: { good: [nothing], bad: { 0: NEEDED } } },
+  ['free'],
 );
 
 covers(

@@ -1,6 +1,7 @@
 // The programs of `examples/` do what they say.
 
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 
@@ -42,6 +43,20 @@ test('chat.ts tells everybody what somebody says', async (t) => {
   t.is(await bob.hear(), undefined);
   t.is(await ann.hear(), 'Bob has gone');
   ann.socket.destroy();
+});
+
+test('static-file.ts serves a file', async (t) => {
+  const child = start('examples/static-file.ts', ['examples/static-file.ts', '0']);
+  t.teardown(() => child.kill());
+  const port = Number((await lineOf(child, /127\.0\.0\.1:(\d+)/))[1]);
+  const file = readFileSync('examples/static-file.ts', 'utf8');
+  for (let again = 0; again < 2; again++) {
+    const client = net.connect(port, '127.0.0.1');
+    client.write('GET / HTTP/1.0\r\nHost: localhost\r\n\r\n');
+    const [head, body] = String(await readAll(client)).split('\r\n\r\n');
+    t.is(head, `HTTP/1.0 200 OK\r\nContent-Length: ${Buffer.byteLength(file)}`);
+    t.is(body, file);
+  }
 });
 
 test('quickstart.ts serves 64 MiB of lines, checks every byte and compares', async (t) => {

@@ -80,7 +80,11 @@ await main(async () => {
   const { code } = await run(binary, [...options, ...work], { env });
   if (code !== 0) throw new Failure(`${name} failed; the input is in fuzz/artifacts/${name}`);
   if (keep === '--keep') {
-    const merged = await run(binary, [...options, '-set_cover_merge=1', '-use_counters=0', kept, found], { env });
+    const merged = await run(
+      binary,
+      [...options, '-set_cover_merge=1', '-use_counters=0', kept, found],
+      { env },
+    );
     if (merged.code !== 0) throw new Failure('the inputs could not be merged');
   }
 });

@@ -380,6 +380,9 @@ export class EvBuffer extends BufferContent implements Disposable {
    */
   deferCallbacks(base: EventBase | null): this {
     raw.bufferLength(this._handle);
+    if (base !== null && typeof (base as EventBase | undefined)?.once !== 'function') {
+      throw typeError('EvBuffer.deferCallbacks', 'base', 'an EventBase or null', base);
+    }
     if (base === null) {
       this._deferral = null;
       return this;

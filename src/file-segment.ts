@@ -5,7 +5,14 @@ import { fileURLToPath } from 'node:url';
 
 import { closedError, typeError } from './errors.js';
 import { binding, onFileClosed } from './native.js';
-import { boolean, descriptor, options as checked, optionalSize, required, size } from './options.js';
+import {
+  boolean,
+  descriptor,
+  options as checked,
+  optionalSize,
+  required,
+  size,
+} from './options.js';
 
 /** What a {@link FileSegment} is made of: a path, an open descriptor or what `fs.promises.open` gives. */
 export type FileSource = string | URL | number | { readonly fd: number };

@@ -8,7 +8,13 @@
 import type { Statistics } from '../index.js';
 import { binding } from './native.js';
 
-export type { AddressInfo, EventCounts, MemoryStatistics, PoolClass, Statistics } from '../index.js';
+export type {
+  AddressInfo,
+  EventCounts,
+  MemoryStatistics,
+  PoolClass,
+  Statistics,
+} from '../index.js';
 export { EventBase } from './base.js';
 export { EvBuffer, type BufferCallback, type BufferEnd } from './buffer.js';
 export type { FrameOptions, FramePrefix, SplitOptions } from './buffer-frames.js';

@@ -191,4 +191,20 @@ export function residentBytes(pid) {
   return Number(kib) * 1024;
 }
 
+/** The most that this ever was. */
+export function peakBytes(pid) {
+  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kib) * 1024;
+}
+
+/** What all threads of a process have had of CPU time, in nanoseconds. */
+export function cpuTime(pid) {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const time = (thread) => {
+    const [running] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ');
+    return Number(running);
+  };
+  return threads.reduce((sum, thread) => sum + time(thread), 0);
+}
+
 export const descriptors = (pid) => readdirSync(`/proc/${pid}/fd`).length;

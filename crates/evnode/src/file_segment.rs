@@ -1,5 +1,6 @@
 //! File segments, and what else of buffers is not hot: sharing, limits, figures.
 
+use std::fs::File;
 use std::io;
 
 use evcore::buffer::{self, FileSegment, FileSegmentFlags};
@@ -8,7 +9,9 @@ use napi_derive::napi;
 use crate::env::Change;
 use crate::error::{Failure, Result};
 use crate::handle::{Handle, Object};
-use crate::raw::{cold, file_of};
+use crate::raw::cold;
+#[cfg(unix)]
+use crate::raw::with_fd;
 
 /// A length of JavaScript's, of which a negative one means all.
 fn length(number: f64) -> Option<u64> {
@@ -25,6 +28,19 @@ fn offset(number: f64) -> Result<u64> {
 fn flags(bits: u32) -> Result<FileSegmentFlags> {
     let flags = FileSegmentFlags::from_bits(bits);
     flags.ok_or(Failure::Range("these are no flags of a file segment"))
+}
+
+/// The open file behind a descriptor that stays JavaScript's, by a descriptor of our own.
+#[cfg(unix)]
+fn file_of(fd: f64) -> Result<File> {
+    let doubled = with_fd(fd, |fd| fd.try_clone_to_owned())?;
+    doubled.map(File::from).map_err(failed)
+}
+
+/// Node's descriptors are numbers of its C library there, which is not ours.
+#[cfg(windows)]
+fn file_of(_fd: f64) -> Result<File> {
+    Err(failed(io::ErrorKind::Unsupported.into()))
 }
 
 fn failed(error: io::Error) -> Failure {

@@ -343,26 +343,6 @@ pub(crate) fn owned_fd(number: f64) -> Result<OwnedFd> {
     }
 }
 
-/// The open file behind a descriptor that stays JavaScript's, by a descriptor of our own.
-#[cfg(unix)]
-pub(crate) fn file_of(number: f64) -> Result<std::fs::File> {
-    use std::os::fd::BorrowedFd;
-    let fd = fd_from(number)?;
-    if fd < 0 {
-        return Err(Failure::Range("the argument is not a descriptor"));
-    }
-    // SAFETY: the descriptor is borrowed for one call, which fails when it is not open.
-    let doubled = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned();
-    doubled.map(Into::into).map_err(|error| Failure::Os { call: "dup", error, address: None })
-}
-
-/// Node's descriptors are numbers of its C library there, which is not ours.
-#[cfg(windows)]
-pub(crate) fn file_of(_number: f64) -> Result<std::fs::File> {
-    let error = std::io::ErrorKind::Unsupported.into();
-    Err(Failure::Os { call: "dup", error, address: None })
-}
-
 /// Gives a descriptor to JavaScript.
 pub(crate) fn raw_fd(fd: OwnedFd) -> f64 {
     #[cfg(unix)]
