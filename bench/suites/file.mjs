@@ -59,7 +59,7 @@ export async function run({ only, quick }) {
   const unknown = chosen.find((name) => !peerNames.includes(name));
   if (unknown)
     throw new Error(`There is no peer named ${unknown}. There are: ${peerNames.join(', ')}`);
-  const rounds = quick ? 2 : 7;
+  const rounds = quick ? 2 : 5;
   const size = quick ? SIZE / 4 : SIZE;
   console.log(
     `${machine()}; Node ${process.versions.node}; ${size / 2 ** 20} MiB over the loopback`,

@@ -235,12 +235,12 @@ impl Model {
             assert_eq!(writer.remaining_mut(), len - used);
         } else {
             let [first, second] = room.slices();
-            assert!(args.y % 3 != 0 || second.is_empty());
+            assert!(!args.y.is_multiple_of(3) || second.is_empty());
             let (one, other) = data.split_at(first.len());
             first.copy_from_slice(one);
             second.copy_from_slice(other);
         }
-        if args.y % 5 != 0 {
+        if !args.y.is_multiple_of(5) {
             room.commit(used).expect("there is room");
             self.append(&data[..used]);
         }
@@ -266,7 +266,7 @@ impl Model {
     }
 
     fn read(&mut self, args: Args) {
-        if args.y % 2 == 0 {
+        if args.y.is_multiple_of(2) {
             let mut out = vec![0; args.len];
             match self.buffer.read(&mut out) {
                 Ok(read) => assert!(self.take(read) == out[..read]),
@@ -307,8 +307,8 @@ impl Model {
     }
 
     fn pullup(&mut self, args: Args) {
-        let len = if args.y % 8 == 0 { self.bytes.len() } else { args.len };
-        match self.buffer.pullup((args.y % 16 != 0).then_some(len)) {
+        let len = if args.y.is_multiple_of(8) { self.bytes.len() } else { args.len };
+        match self.buffer.pullup((!args.y.is_multiple_of(16)).then_some(len)) {
             Ok(bytes) => assert!(bytes == &self.bytes[..len]),
             Err(BufferError::OutOfRange { .. }) => assert!(len > self.bytes.len()),
             Err(error) => panic!("{error}"),
@@ -365,12 +365,12 @@ impl Model {
     }
 
     fn load_files(&mut self, args: Args) {
-        let len = (args.y % 3 != 0).then_some(args.len);
+        let len = (!args.y.is_multiple_of(3)).then_some(args.len);
         self.buffer.read_files(len).expect("the file is there");
     }
 
     fn freeze(&mut self, args: Args) {
-        if args.y % 2 == 0 {
+        if args.y.is_multiple_of(2) {
             self.buffer.freeze(BufferEnd::Front);
             self.front_frozen = true;
         } else {
