@@ -126,6 +126,12 @@ test(`${OPERATIONS} random operations do what plain arrays of bytes would`, (t) 
       if (on !== other) on.push(other.shift(Infinity));
       return true;
     },
+    addBufferReference(on, other) {
+      if (on === other) return true;
+      on.buffer.addBufferReference(other.buffer);
+      on.push(other.model);
+      return true;
+    },
     prependBuffer(on, other) {
       on.buffer.prependBuffer(other.buffer);
       if (on !== other) on.unshift(other.shift(Infinity));

@@ -73,6 +73,12 @@ test('framing.ts gets all answers right and cuts off who sends too much', async 
   t.is(stdout, 'client: 1000 answers are right\nserver: ERR_EVNODE_FRAME_TOO_LARGE\n');
 });
 
+test('multicast.ts sends one message to many and holds it once', async (t) => {
+  const { code, stdout, stderr } = await outcome(start('examples/multicast.ts'));
+  t.is(code, 0, stderr);
+  t.is(stdout, '50 connections have received all of the message\n');
+});
+
 test('timers.ts fires once, thrice and a thousand times', async (t) => {
   const { code, stdout, stderr } = await outcome(start('examples/timers.ts'));
   t.is(code, 0, stderr);
