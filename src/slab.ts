@@ -50,7 +50,8 @@ function take(read: typeof bevRead, from: number, length: number): Buffer {
     const count = read(from, own, 0, length);
     return count === length ? own : own.subarray(0, count);
   }
-  if (SLAB - used < length) renew();
+  // No bytes fit anywhere but into the slab that there is not yet.
+  if (SLAB - used < length || slab.length === 0) renew();
   const [ours, start] = [slab, used];
   const end = start + length;
   used = end;

@@ -141,7 +141,7 @@ export async function run({ only, quick }) {
   if (chosen.length === 0) {
     throw new Error(`The cases are: ${cases.map(({ name }) => name).join(', ')}`);
   }
-  const rounds = quick ? 3 : 7;
+  const rounds = quick ? 3 : 5;
   const ready = prepareAll(new Set(chosen.flatMap(({ peers }) => peers)));
   const versions = [...ready.values()]
     .filter(({ version }) => version)

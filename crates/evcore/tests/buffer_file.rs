@@ -497,3 +497,38 @@ mod bufferevents {
         assert_eq!(events, [BufferEventFlags::WRITING | BufferEventFlags::ERROR]);
     }
 }
+
+#[test]
+fn lines_of_a_file_are_lent_piece_by_piece() {
+    let lines: Vec<String> = (0..20_000).map(|number| format!("line {number}")).collect();
+    let scratch = Scratch::new((lines.join("\r\n") + "\r\n").as_bytes());
+    let mut buffer = EvBuffer::new();
+    buffer.add(b"before\n").unwrap();
+    buffer.add_file_segment(&scratch.segment(0, None), 0, None).unwrap();
+    buffer.add(b"behind\nrest").unwrap();
+    let (mut taken, mut spans) = (Vec::new(), Vec::new());
+    while let text @ [_, ..] = buffer.pullup_lines(EolStyle::Crlf, usize::MAX, &mut spans).unwrap()
+    {
+        let line = |span: std::ops::Range<usize>| String::from_utf8(text[span].to_vec()).unwrap();
+        taken.extend(spans.drain(..).map(line));
+        let used = text.len();
+        buffer.drain(used).unwrap();
+    }
+    assert_eq!((taken.remove(0), taken.pop()), ("before".into(), Some("behind".into())));
+    assert!(taken == lines);
+    assert_eq!(buffer.to_vec(), b"rest");
+}
+
+#[test]
+fn lines_before_a_file_that_cannot_be_read_are_lent() {
+    let scratch = Scratch::new(&[b'x'; 1000]);
+    let mut buffer = EvBuffer::new();
+    buffer.add(b"one\ntwo\nthree").unwrap();
+    buffer.add_file_segment(&scratch.segment(0, None), 0, None).unwrap();
+    scratch.set_len(0);
+    let mut spans = Vec::new();
+    assert_eq!(buffer.pullup_lines(EolStyle::Lf, 9, &mut spans).unwrap(), b"one\ntwo\n");
+    buffer.drain(8).unwrap();
+    assert_eq!(buffer.pullup_lines(EolStyle::Lf, 9, &mut spans).unwrap(), b"");
+    assert_eq!(spans.len(), 2);
+}

@@ -171,6 +171,14 @@ impl EvBuffer {
         call: &'static str,
     ) -> Result<(), BufferError> {
         let (before, requested) = (self.len, data.len());
+        if self.chain.count() == 0 && (1..=COPY_BLOCK).contains(&requested) {
+            let mut block =
+                Block::new(requested).ok_or(BufferError::OutOfMemory { call, requested })?;
+            block.append(data);
+            self.chain.push_back(block);
+            self.len = requested;
+            return Ok(());
+        }
         while !data.is_empty() {
             if let Some(block) = self.chain.back_mut().and_then(Segment::block_mut) {
                 let copied = block.append(data);

@@ -20,10 +20,12 @@ impl EvBuffer {
         self.check_len(moved, CALL)?;
         self.may_hold_files |= src.may_hold_files;
         if self.chain.count() == 0 {
+            // The front may be what is left of a big block.
+            if let Some(front) = src.chain.front_mut() {
+                front.shrink();
+            }
             mem::swap(&mut self.chain, &mut src.chain);
             self.len = mem::take(&mut src.len);
-            // The front may be what is left of a big block.
-            self.chain.front_mut().into_iter().for_each(Segment::shrink);
         } else {
             self.prepare_to_take(src.chain.count(), moved, CALL)?;
             src.len = 0;
