@@ -56,6 +56,18 @@ impl Error {
         Self::InvalidArgument { call, what: what.into() }
     }
 
+    /// The same error, of the call that a user made and not of one that it made in turn.
+    pub(crate) fn in_call(mut self, name: &'static str) -> Self {
+        match &mut self {
+            Self::Os { call, .. }
+            | Self::Freed { call }
+            | Self::LoopRunning { call }
+            | Self::InvalidArgument { call, .. }
+            | Self::Unsupported { call, .. } => *call = name,
+        }
+        self
+    }
+
     /// The method or system call that failed.
     pub fn call(&self) -> &'static str {
         match self {

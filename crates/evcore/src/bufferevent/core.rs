@@ -8,7 +8,6 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
-use std::net::Shutdown;
 use std::rc::{Rc, Weak};
 
 use crate::base::{Event, EventFlags, WeakEventBase};
@@ -16,10 +15,11 @@ use crate::buffer::EvBuffer;
 use crate::error::{Error, Result};
 
 use super::handler::BufferEventHandler;
+use super::socket::SocketTransport;
 use super::timeouts::Timeouts;
-use super::transport::Transport;
+use super::transport::{Link, Transport};
 use super::watermark::Watermark;
-use super::{BufferEvent, BufferEventFlags, BufferEventOptions};
+use super::{BufferEventFlags, BufferEventOptions};
 
 bitflags::bitflags! {
     /// Why reading is held up though it is enabled. It goes on when no reason is left.
@@ -36,6 +36,8 @@ bitflags::bitflags! {
         const CONNECTING = 8;
         /// It was closed: what still comes is of no use.
         const CLOSING = 16;
+        /// The bufferevent on top wants no more.
+        const COVERED = 32;
     }
 }
 
@@ -48,6 +50,7 @@ bitflags::bitflags! {
         const READABLE = 4;
         const WRITABLE = 8;
         const EVENT = 16;
+        const READ = 32;
     }
 }
 
@@ -55,7 +58,7 @@ pub(super) struct Core {
     pub(super) base: WeakEventBase,
     pub(super) input: RefCell<EvBuffer>,
     pub(super) output: RefCell<EvBuffer>,
-    pub(super) transport: RefCell<Option<Box<dyn Transport>>>,
+    pub(super) transport: RefCell<Option<Transport>>,
     pub(super) handler: RefCell<Option<Rc<dyn BufferEventHandler>>>,
     pub(super) error: RefCell<Option<io::Error>>,
     /// Whose input waits for room in this output.
@@ -165,83 +168,58 @@ impl Core {
         self.transport.borrow().is_some()
     }
 
-    pub(super) fn with_transport<R>(&self, run: impl FnOnce(&mut dyn Transport) -> R) -> Option<R> {
-        self.transport.borrow_mut().as_mut().map(|transport| run(&mut **transport))
+    /// Asks the socket, if that is what carries the bytes.
+    pub(super) fn with_socket<R>(&self, ask: impl FnOnce(&SocketTransport) -> R) -> Option<R> {
+        match &*self.transport.borrow() {
+            Some(Transport::Socket(socket)) => Some(ask(socket)),
+            _ => None,
+        }
     }
 
-    /// Takes a transport into service.
-    pub(super) fn set_transport(
+    /// What carries the bytes if that is no socket.
+    pub(super) fn link(&self) -> Option<Rc<dyn Link>> {
+        match &*self.transport.borrow() {
+            Some(Transport::Link(link)) => Some(link.clone()),
+            _ => None,
+        }
+    }
+
+    /// The core that has the socket: this one, or one below.
+    pub(super) fn at_socket<R>(&self, ask: impl FnOnce(&SocketTransport) -> R) -> Option<R> {
+        match self.link() {
+            None => self.with_socket(ask),
+            Some(link) => {
+                let mut below = link.underlying().cloned()?;
+                while let Some(link) = below.core.link() {
+                    below = link.underlying().cloned()?;
+                }
+                below.core.with_socket(ask)
+            }
+        }
+    }
+
+    /// Takes a socket into service.
+    pub(super) fn set_socket(
         self: &Rc<Self>,
         call: &'static str,
-        transport: Box<dyn Transport>,
+        socket: SocketTransport,
     ) -> Result<()> {
-        let fd = transport.fd();
         let base = self.base.upgrade().ok_or(Error::Freed { call })?;
         let read = EventFlags::READ | EventFlags::PERSIST;
-        let event = Event::new(&base, fd, read, self.on_event(Core::read))?;
+        let event = Event::new(&base, socket.fd(), read, self.on_event(Core::read))?;
         self.prioritize(&event);
         *self.read_event.borrow_mut() = Some(event);
-        *self.transport.borrow_mut() = Some(transport);
+        *self.transport.borrow_mut() = Some(Transport::Socket(socket));
         self.update_reading(call)
     }
 
-    /// Starts to connect the transport that was set.
-    pub(super) fn connect(
-        self: &Rc<Self>,
-        start: impl FnOnce(&mut dyn Transport) -> io::Result<bool>,
-    ) -> Result<()> {
-        const CALL: &str = "BufferEvent::connect";
-        let Some(started) = self.with_transport(start) else {
-            return Err(Error::invalid(CALL, "there is no socket to connect"));
-        };
-        self.suspend(Suspended::CONNECTING);
-        self.enabled.set(self.enabled.get() | EventFlags::WRITE);
-        match started {
-            Ok(false) => {
-                let watched = self.start_writing(CALL);
-                return watched.inspect_err(|_| self.resume(Suspended::CONNECTING));
-            }
-            Ok(true) => self.put_off(Pending::CONNECTED),
-            Err(error) => {
-                self.connect_failed(error);
-                self.note_event(BufferEventFlags::ERROR);
-            }
+    /// Takes a link into service. The bufferevent lives from then on, as one over a socket does.
+    pub(super) fn set_link(self: &Rc<Self>, call: &'static str, link: Rc<dyn Link>) -> Result<()> {
+        if !self.make_deferred() {
+            return Err(Error::Freed { call });
         }
+        *self.transport.borrow_mut() = Some(Transport::Link(link));
         Ok(())
-    }
-
-    /// The connection is made, or cannot be.
-    pub(super) fn connected(self: &Rc<Self>) {
-        if !self.is(Suspended::CONNECTING) {
-            return;
-        }
-        self.stop_writing();
-        if let Some(Err(error)) = self.with_transport(|transport| transport.connect_result()) {
-            self.connect_failed(error);
-            if self.is(Suspended::CLOSING) {
-                self.finish_close();
-            } else {
-                self.tell_event(BufferEventFlags::ERROR);
-            }
-            return;
-        }
-        self.resume(Suspended::CONNECTING);
-        self.pending.set(self.pending.get() | Pending::FLUSH);
-        if !self.is(Suspended::CLOSING) {
-            self.tell_event(BufferEventFlags::CONNECTED);
-        }
-    }
-
-    /// Notes why there is no connection.
-    fn connect_failed(self: &Rc<Self>, error: io::Error) {
-        if self.made_socket.get() {
-            // Not every system connects a socket that has failed to: the next try gets a new one.
-            drop((self.read_event.take(), self.write_event.take(), self.transport.take()));
-        } else {
-            self.disable_now(EventFlags::READ | EventFlags::WRITE);
-        }
-        self.resume(Suspended::CONNECTING);
-        *self.error.borrow_mut() = Some(error);
     }
 
     /// Runs one step of the state machine and then what it put off.
@@ -271,19 +249,24 @@ impl Core {
     }
 
     pub(super) fn activate_deferred(self: &Rc<Self>) {
-        if self.freed.get() {
+        if self.freed.get() || !self.make_deferred() {
             return;
-        }
-        if self.deferred.borrow().is_none() {
-            let Some(base) = self.base.upgrade() else { return };
-            // Only a freed base refuses, and nothing runs on it any more.
-            let Ok(event) = Event::user(&base, self.on_event(Core::run_deferred)) else { return };
-            self.prioritize(&event);
-            *self.deferred.borrow_mut() = Some(event);
         }
         if let Some(event) = &*self.deferred.borrow() {
             let _ = event.active(EventFlags::empty());
         }
+    }
+
+    /// Makes the event that runs what was put off; only a freed base refuses.
+    fn make_deferred(self: &Rc<Self>) -> bool {
+        if self.deferred.borrow().is_some() {
+            return true;
+        }
+        let Some(base) = self.base.upgrade() else { return false };
+        let Ok(event) = Event::user(&base, self.on_event(Core::run_deferred)) else { return false };
+        self.prioritize(&event);
+        *self.deferred.borrow_mut() = Some(event);
+        true
     }
 
     pub(super) fn run_deferred(self: &Rc<Self>) {
@@ -298,6 +281,9 @@ impl Core {
         if self.pending.get().contains(Pending::EVENT) && !connected.is_empty() {
             self.happened.set(self.happened.get() - connected);
             self.call(|handler, bev| handler.event(bev, connected));
+        }
+        if self.take_pending(Pending::READ) {
+            self.read_link();
         }
         if self.take_pending(Pending::READABLE) {
             self.call(|handler, bev| handler.readable(bev));
@@ -347,67 +333,6 @@ impl Core {
             // Refused if the base has fewer priorities by now: the default is as good as any.
             let _ = event.set_priority(priority.into());
         }
-    }
-
-    /// Stops to read, writes what is queued, and frees.
-    pub(super) fn close(self: &Rc<Self>) {
-        self.suspend(Suspended::CLOSING);
-        self.enabled.set(self.enabled.get() | EventFlags::WRITE);
-        self.put_off(Pending::FLUSH);
-    }
-
-    /// Ends the sending side once the output is empty.
-    pub(super) fn finish_writing(self: &Rc<Self>) {
-        self.finishing.set(true);
-        self.put_off(Pending::FLUSH);
-    }
-
-    /// Everything is written: does what waited for that, and says whether that was the end.
-    pub(super) fn finish(self: &Rc<Self>) -> bool {
-        if self.is(Suspended::CLOSING) {
-            self.finish_close();
-            return true;
-        }
-        if self.finishing.take() {
-            // The peer may have gone first; reading tells.
-            let _ = self.with_transport(|transport| transport.shutdown(Shutdown::Write));
-        }
-        false
-    }
-
-    pub(super) fn finish_close(self: &Rc<Self>) {
-        if !self.options.contains(BufferEventOptions::CLOSE_ON_FREE) {
-            // Nobody closes the descriptor for us. The peer may have gone first, which is as good.
-            let _ = self.with_transport(|transport| transport.shutdown(Shutdown::Write));
-        }
-        let handler = self.handler.borrow().clone();
-        self.free();
-        if let Some(handler) = handler {
-            handler.closed(&BufferEvent { core: self.clone() });
-        }
-    }
-
-    pub(super) fn free(&self) {
-        if self.freed.replace(true) {
-            return;
-        }
-        let events =
-            [&self.read_event, &self.write_event, &self.deferred].map(|event| event.take());
-        let timer = self.timeouts.get().and_then(|timeouts| timeouts.timer.take());
-        // The events let go of the descriptor before it is closed.
-        drop((events, timer));
-        if let Some(transport) = self.transport.take() {
-            if !self.options.contains(BufferEventOptions::CLOSE_ON_FREE) {
-                transport.release();
-            }
-        }
-        for buffer in [&self.input, &self.output] {
-            if let Ok(mut buffer) = buffer.try_borrow_mut() {
-                *buffer = EvBuffer::new();
-            }
-        }
-        self.release_sources();
-        drop(self.handler.take());
     }
 }
 

@@ -4,11 +4,17 @@
 //! when the other end takes them. Its owner is told through a [`BufferEventHandler`] or three
 //! closures, and only from the loop: no call on a bufferevent runs a callback before it returns.
 
+mod below;
+mod close;
+mod connect;
 mod core;
 mod cork;
+mod filter;
+mod filter_link;
 mod flags;
 mod guard;
 mod handler;
+mod pair;
 mod read;
 mod socket;
 mod tell;
@@ -23,11 +29,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use cork::Cork;
+pub use filter::{filter_fn, Filter, FilterResult};
 pub use flags::{BufferEventFlags, BufferEventOptions, FlushMode};
 pub use guard::BufferGuard;
 pub use handler::{BufferEventHandler, DataCallback, EventCallback};
 
-use self::core::{Core, Pending, Suspended};
+use self::core::{Core, Pending};
 use crate::backend::{OwnedFd, RawFd};
 use crate::base::{EventBase, EventFlags};
 use crate::buffer::EvBuffer;
@@ -110,36 +117,9 @@ impl BufferEvent {
         if let Some(fd) = fd {
             let transport =
                 SocketTransport::new(fd.into()).map_err(|error| Error::os(CALL, error))?;
-            core.set_transport(CALL, Box::new(transport))?;
+            core.set_socket(CALL, transport)?;
         }
         Ok(Self { core })
-    }
-
-    /// Connects to `address` (`bufferevent_socket_connect`), over a new socket unless there is one.
-    /// Comes to [`BufferEventFlags::CONNECTED`] or [`BufferEventFlags::ERROR`], never inside this
-    /// call. A write timeout bounds the time that it takes; what is written meanwhile is sent then.
-    /// After an error it can be tried again, with a new socket unless it was given one.
-    ///
-    /// # Errors
-    /// [`Error::Os`] when there can be no socket, [`Error::InvalidArgument`] for a path that is too
-    /// long, while another connect goes on and when it is connected, [`Error::Freed`].
-    #[doc(alias = "bufferevent_socket_connect")]
-    pub fn connect(&self, address: &SocketAddress) -> Result<()> {
-        const CALL: &str = "BufferEvent::connect";
-        self.core.check_open(CALL)?;
-        if self.core.is(Suspended::CONNECTING) {
-            return Err(Error::invalid(CALL, "it is connecting already; wait for its event"));
-        }
-        if self.peer_address().is_some() {
-            return Err(Error::invalid(CALL, "it is connected already; make another bufferevent"));
-        }
-        if !self.core.has_transport() {
-            let transport =
-                SocketTransport::for_address(address).map_err(|error| Error::os(CALL, error))?;
-            self.core.set_transport(CALL, Box::new(transport))?;
-            self.core.made_socket.set(true);
-        }
-        self.core.connect(|transport| transport.connect(address))
     }
 
     /// Is told from now on what happens, in place of an earlier handler.
@@ -347,9 +327,10 @@ impl BufferEvent {
         Ok(moved)
     }
 
-    /// Writes and reads as far as that is possible (`bufferevent_flush`). Over a socket bytes are
-    /// never held back, so that there is nothing to do but to write in the loop's next step, and with
-    /// [`FlushMode::Finished`] to end the sending side once the output is empty.
+    /// Writes and reads as far as that is possible (`bufferevent_flush`), in the loop's next step.
+    /// Over a socket and in a pair bytes are never held back; a [`Filter`] is asked to give what it
+    /// holds, and so are those below it. With [`FlushMode::Finished`] the sending side ends once the
+    /// output is empty.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for flags that are no directions, [`Error::Freed`].
@@ -358,6 +339,10 @@ impl BufferEvent {
         const CALL: &str = "BufferEvent::flush";
         self.core.check_alive(CALL)?;
         check_directions(CALL, directions)?;
+        if let Some(link) = self.core.link() {
+            link.flush(directions, mode);
+            self.core.put_off(Pending::READ);
+        }
         if directions.contains(EventFlags::WRITE) {
             if mode == FlushMode::Finished {
                 self.core.finish_writing();
@@ -396,7 +381,7 @@ impl BufferEvent {
     /// The descriptor, if there is one (`bufferevent_getfd`).
     #[doc(alias = "bufferevent_getfd")]
     pub fn fd(&self) -> Option<RawFd> {
-        self.core.with_transport(|transport| transport.fd())
+        self.core.at_socket(SocketTransport::fd)
     }
 
     /// The base, unless it is gone (`bufferevent_get_base`).
@@ -467,12 +452,12 @@ impl BufferEvent {
 
     /// The address of this end, if it is connected.
     pub fn local_address(&self) -> Option<SocketAddress> {
-        self.core.with_transport(|transport| transport.local_address().ok()).flatten()
+        self.core.at_socket(|socket| socket.local_address().ok()).flatten()
     }
 
     /// The address of the other end, if it is connected.
     pub fn peer_address(&self) -> Option<SocketAddress> {
-        self.core.with_transport(|transport| transport.peer_address().ok()).flatten()
+        self.core.at_socket(|socket| socket.peer_address().ok()).flatten()
     }
 
     fn guard<'a>(&'a self, buffer: &'a RefCell<EvBuffer>, is_output: bool) -> BufferGuard<'a> {

@@ -3,51 +3,117 @@
 use std::io;
 use std::rc::Rc;
 
-use crate::base::EventFlags;
+use crate::base::{Event, EventFlags};
 use crate::error::{Error, Result};
 
-use super::core::{Core, Suspended};
+use super::core::{Core, Pending, Suspended};
+use super::transport::Transport;
 use super::BufferEventFlags;
 
 /// The most that one read asks for, in bytes. The buffer reads into a block that stays hot and moves
 /// a few bytes to one that fits, so that asking for much costs nothing when little comes.
 const MOST_READ: usize = 64 * 1024;
 
+/// How often in a row a link is read before others get their turn.
+const MOST_ROUNDS: usize = 16;
+
 impl Core {
+    /// The socket is readable.
     pub(super) fn read(self: &Rc<Self>) {
-        let mark = self.read_mark.get();
         let result = {
             let Ok(mut input) = self.input.try_borrow_mut() else {
-                self.missed.set(self.missed.get() | EventFlags::READ);
-                self.suspend(Suspended::INPUT_FULL);
+                self.input_is_lent_out();
                 return;
             };
-            let room = mark.room(input.len()).min(MOST_READ);
+            let room = self.read_mark.get().room(input.len()).min(MOST_READ);
             if room == 0 {
                 drop(input);
                 self.suspend(Suspended::INPUT_FULL);
                 return;
             }
-            let result = self.with_transport(|transport| transport.read(&mut input, room));
-            result.map(|result| result.map(|count| (count, input.len())))
+            match &*self.transport.borrow() {
+                Some(Transport::Socket(socket)) => {
+                    socket.read(&mut input, room).map(|count| (count, input.len()))
+                }
+                _ => return,
+            }
         };
+        self.have_read(result);
+    }
+
+    /// The link may have something to read.
+    pub(super) fn read_link(self: &Rc<Self>) {
+        for _ in 0..MOST_ROUNDS {
+            let Some(link) = self.link() else { return };
+            if self.is(Suspended::CONNECTING) {
+                return link.open(self);
+            }
+            let room = if link.has_arrived() && self.may_tell_readable() {
+                usize::MAX
+            } else if self.reading.get() {
+                let Some(room) = self.room_to_read() else { return };
+                room
+            } else {
+                return;
+            };
+            let result = link.read(self, room);
+            if self.is_freed() {
+                return;
+            }
+            let length = self.input.try_borrow().map_or(0, |input| input.len());
+            let more = result.as_ref().is_ok_and(|count| *count > 0);
+            self.have_read(result.map(|count| (count, length)));
+            if !more || self.is_freed() || !link.has_more() {
+                return;
+            }
+        }
+        self.put_off(Pending::READ);
+    }
+
+    /// How many bytes may be put into the input now; if none may, reading stops.
+    fn room_to_read(&self) -> Option<usize> {
+        let Ok(input) = self.input.try_borrow() else {
+            self.input_is_lent_out();
+            return None;
+        };
+        let room = self.read_mark.get().room(input.len());
+        drop(input);
+        if room == 0 {
+            self.suspend(Suspended::INPUT_FULL);
+            return None;
+        }
+        Some(room)
+    }
+
+    fn may_tell_readable(&self) -> bool {
+        self.enabled.get().contains(EventFlags::READ) && !self.is(Suspended::CLOSING)
+    }
+
+    /// Reading goes on when the guard is dropped.
+    pub(super) fn input_is_lent_out(&self) {
+        self.missed.set(self.missed.get() | EventFlags::READ);
+        self.suspend(Suspended::INPUT_FULL);
+    }
+
+    /// So many bytes were put into the input, which holds so many now.
+    #[inline]
+    fn have_read(self: &Rc<Self>, result: io::Result<(usize, usize)>) {
         match result {
-            None => {}
-            Some(Ok((0, _))) => {
+            Ok((0, _)) => {
                 self.disable_now(EventFlags::READ);
                 self.tell_event(BufferEventFlags::EOF | BufferEventFlags::READING);
             }
-            Some(Ok((_, length))) => {
+            Ok((_, length)) => {
                 if let Some(timeouts) = self.timeouts.get() {
                     timeouts.read.restart(self.base.now());
                 }
-                if length >= mark.low {
+                if length >= self.read_mark.get().low {
                     self.tell_readable();
                 }
                 self.suspend_if_full();
             }
-            Some(Err(error)) if is_transient(&error) => {}
-            Some(Err(error)) => self.fail(error, BufferEventFlags::READING),
+            Err(error) if is_transient(&error) => {}
+            Err(error) => self.fail(error, BufferEventFlags::READING),
         }
     }
 
@@ -85,19 +151,26 @@ impl Core {
         }
     }
 
-    /// Makes the read event pending exactly while there is a reason to read.
-    pub(super) fn update_reading(&self, call: &'static str) -> Result<()> {
+    /// Reads exactly while there is a reason to read.
+    pub(super) fn update_reading(self: &Rc<Self>, call: &'static str) -> Result<()> {
         if !self.wants_to_read() {
             self.stop_reading_if_unwanted();
             return Ok(());
         }
-        let event = self.read_event.borrow();
-        let Some(event) = event.as_ref().filter(|_| !self.reading.get()) else { return Ok(()) };
-        event.add(None).map_err(|error| match error {
-            Error::Os { source, .. } => Error::os(call, source),
-            other => other,
-        })?;
-        self.reading.set(true);
+        if self.reading.get() {
+            return Ok(());
+        }
+        let watched = self.read_event.borrow().as_ref().map(|event| event.add(None));
+        if let Some(watched) = watched {
+            watched.map_err(|error| error.in_call(call))?;
+            self.reading.set(true);
+        } else if let Some(link) = self.link() {
+            self.reading.set(true);
+            link.set_reading(true);
+            self.put_off(Pending::READ);
+        } else {
+            return Ok(());
+        }
         self.restart_timer(|timeouts, now| timeouts.read.restart(now));
         Ok(())
     }
@@ -112,9 +185,12 @@ impl Core {
         if self.wants_to_read() || !self.reading.replace(false) {
             return;
         }
-        if let Some(event) = &*self.read_event.borrow() {
-            // Off the loop it is in any case, though the system may have forgotten its descriptor.
-            let _ = event.del();
+        // Off the loop it is in any case, though the system may have forgotten its descriptor.
+        let watched = self.read_event.borrow().as_ref().map(Event::del);
+        if watched.is_none() {
+            if let Some(link) = self.link() {
+                link.set_reading(false);
+            }
         }
         self.stop_timer_if_idle();
     }

@@ -9,9 +9,7 @@ use crate::backend::RawFd;
 use crate::buffer::EvBuffer;
 use crate::util::SocketAddress;
 
-use super::transport::Transport;
-
-/// A socket. Dropping it closes the descriptor; [`release`](Transport::release) does not.
+/// A socket. Dropping it closes the descriptor; [`release`](SocketTransport::release) does not.
 pub(super) struct SocketTransport {
     socket: Socket,
 }
@@ -31,18 +29,21 @@ impl SocketTransport {
         let protocol = matches!(address, SocketAddress::Ip(_)).then_some(Protocol::TCP);
         Self::new(Socket::new(address.domain(), Type::STREAM, protocol)?)
     }
-}
 
-impl Transport for SocketTransport {
-    fn read(&mut self, input: &mut EvBuffer, most: usize) -> io::Result<usize> {
+    /// Reads at most `most` bytes to the end of `input`; 0 is the end of the stream.
+    #[inline]
+    pub(super) fn read(&self, input: &mut EvBuffer, most: usize) -> io::Result<usize> {
         input.recv_from(&self.socket, most)
     }
 
-    fn write(&mut self, output: &mut EvBuffer, most: usize) -> io::Result<usize> {
+    /// Writes bytes from the front of `output`, at most `most`, and drains what was written.
+    #[inline]
+    pub(super) fn write(&self, output: &mut EvBuffer, most: usize) -> io::Result<usize> {
         output.send_to(&self.socket, most)
     }
 
-    fn connect(&mut self, address: &SocketAddress) -> io::Result<bool> {
+    /// Starts to connect; `Ok(true)` when it is done already.
+    pub(super) fn connect(&self, address: &SocketAddress) -> io::Result<bool> {
         match self.socket.connect(&SockAddr::try_from(address)?) {
             Ok(()) => Ok(true),
             Err(error) if is_in_progress(&error) => Ok(false),
@@ -50,36 +51,42 @@ impl Transport for SocketTransport {
         }
     }
 
-    fn connect_result(&mut self) -> io::Result<()> {
+    /// Why a connect failed, once the descriptor is writable.
+    pub(super) fn connect_result(&self) -> io::Result<()> {
         match self.socket.take_error()? {
             Some(error) => Err(error),
             None => Ok(()),
         }
     }
 
-    fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
-        self.socket.shutdown(how)
+    /// Ends the sending side.
+    pub(super) fn finish(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
     }
 
-    fn fd(&self) -> RawFd {
+    /// The descriptor that tells when reading or writing can go on.
+    pub(super) fn fd(&self) -> RawFd {
         #[cfg(unix)]
         return std::os::fd::AsRawFd::as_raw_fd(&self.socket);
         #[cfg(windows)]
         return std::os::windows::io::AsRawSocket::as_raw_socket(&self.socket);
     }
 
-    fn release(self: Box<Self>) {
+    /// Lets go of the descriptor without closing it.
+    pub(super) fn release(self) {
         #[cfg(unix)]
         let _ = std::os::fd::IntoRawFd::into_raw_fd(self.socket);
         #[cfg(windows)]
         let _ = std::os::windows::io::IntoRawSocket::into_raw_socket(self.socket);
     }
 
-    fn local_address(&self) -> io::Result<SocketAddress> {
+    /// The address of our end.
+    pub(super) fn local_address(&self) -> io::Result<SocketAddress> {
         SocketAddress::try_from(&self.socket.local_addr()?)
     }
 
-    fn peer_address(&self) -> io::Result<SocketAddress> {
+    /// The address of the other end.
+    pub(super) fn peer_address(&self) -> io::Result<SocketAddress> {
         SocketAddress::try_from(&self.socket.peer_addr()?)
     }
 }

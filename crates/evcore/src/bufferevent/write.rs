@@ -1,5 +1,6 @@
 //! Writing: from the output to the transport, as soon as it takes bytes.
 
+use std::io;
 use std::rc::{Rc, Weak};
 
 use crate::base::{Event, EventFlags};
@@ -7,18 +8,30 @@ use crate::error::{Error, Result};
 
 use super::core::{Core, Pending, Suspended};
 use super::read::is_transient;
+use super::transport::{Moved, Transport};
 use super::BufferEventFlags;
+
+/// What has come of writing.
+enum Attempt {
+    Wrote(io::Result<usize>),
+    Empty,
+    Link,
+    NoTransport,
+}
 
 impl Core {
     /// Writes what the transport takes. Called whenever the output may have grown.
     pub(super) fn flush(self: &Rc<Self>) {
         if self.enabled.get().contains(EventFlags::WRITE) && !self.is_freed() {
             if !self.is(Suspended::CONNECTING) {
-                if !self.writing.get() {
+                // A link is asked again: nothing else tells that it has room.
+                if !self.writing.get() || self.write_event.borrow().is_none() {
                     self.write();
                 }
             } else if self.is(Suspended::CLOSING) && self.output_is_empty() {
                 self.finish_close();
+            } else if self.write_event.borrow().is_none() {
+                self.write_link();
             } else {
                 self.watch_writing();
             }
@@ -30,7 +43,7 @@ impl Core {
         self.output.try_borrow().is_ok_and(|output| output.is_empty())
     }
 
-    /// The descriptor is writable.
+    /// The socket is writable.
     pub(super) fn writable(self: &Rc<Self>) {
         if self.is(Suspended::CONNECTING) {
             self.connected();
@@ -47,20 +60,17 @@ impl Core {
                 self.stop_writing();
                 return;
             };
-            if output.is_empty() {
-                drop(output);
-                self.stop_writing();
-                self.finish();
-                return;
+            match &*self.transport.borrow() {
+                Some(Transport::Link(_)) => Attempt::Link,
+                _ if output.is_empty() => Attempt::Empty,
+                Some(Transport::Socket(socket)) => {
+                    Attempt::Wrote(socket.write(&mut output, usize::MAX).map(|_| output.len()))
+                }
+                None => Attempt::NoTransport,
             }
-            let result = self.with_transport(|transport| transport.write(&mut output, usize::MAX));
-            result.map(|result| result.map(|_| output.len()))
         };
         match result {
-            // Without a socket, what was written can wait; to be closed it need not.
-            None if self.is(Suspended::CLOSING) => self.finish_close(),
-            None => {}
-            Some(Ok(left)) => {
+            Attempt::Wrote(Ok(left)) => {
                 if let Some(timeouts) = self.timeouts.get() {
                     timeouts.write.restart(self.base.now());
                 }
@@ -71,10 +81,52 @@ impl Core {
                 }
                 self.wrote(left);
             }
-            Some(Err(error)) if is_transient(&error) => {
+            Attempt::Wrote(Err(error)) if is_transient(&error) => {
                 self.watch_writing();
             }
-            Some(Err(error)) => self.fail(error, BufferEventFlags::WRITING),
+            Attempt::Wrote(Err(error)) => self.fail(error, BufferEventFlags::WRITING),
+            Attempt::Empty => {
+                self.stop_writing();
+                self.finish();
+            }
+            Attempt::Link => self.write_link(),
+            // Without a socket, what was written can wait; to be closed it need not.
+            Attempt::NoTransport if self.is(Suspended::CLOSING) => self.finish_close(),
+            Attempt::NoTransport => {}
+        }
+    }
+
+    fn write_link(self: &Rc<Self>) {
+        let Some(link) = self.link() else { return };
+        let result = link.write(self, usize::MAX);
+        if self.is_freed() {
+            return;
+        }
+        let Moved { count, blocked } = match result {
+            Ok(moved) => moved,
+            Err(error) if self.is(Suspended::CONNECTING) => return self.fail_to_connect(error),
+            Err(error) => {
+                self.stop_writing();
+                return self.fail(error, BufferEventFlags::WRITING);
+            }
+        };
+        if count > 0 {
+            if let Some(timeouts) = self.timeouts.get() {
+                timeouts.write.restart(self.base.now());
+            }
+        }
+        let connecting = self.is(Suspended::CONNECTING);
+        if blocked || connecting {
+            self.watch_writing();
+        } else {
+            self.stop_writing();
+            if self.finish() {
+                return;
+            }
+        }
+        let left = self.output.try_borrow().map_or(0, |output| output.len());
+        if count > 0 && left <= self.write_mark.get().low {
+            self.tell_writable();
         }
     }
 
@@ -130,12 +182,19 @@ impl Core {
             return Ok(());
         }
         if self.write_event.borrow().is_none() {
-            let base = self.base.upgrade().ok_or(Error::Freed { call })?;
-            let Some(fd) = self.with_transport(|transport| transport.fd()) else { return Ok(()) };
-            let write = EventFlags::WRITE | EventFlags::PERSIST;
-            let event = Event::new(&base, fd, write, self.on_event(Core::writable))?;
-            self.prioritize(&event);
-            *self.write_event.borrow_mut() = Some(event);
+            // A link calls by itself; without a socket there is nothing to wait for.
+            let fd = match &*self.transport.borrow() {
+                Some(Transport::Socket(socket)) => Some(socket.fd()),
+                Some(Transport::Link(_)) => None,
+                None => return Ok(()),
+            };
+            if let Some(fd) = fd {
+                let base = self.base.upgrade().ok_or(Error::Freed { call })?;
+                let write = EventFlags::WRITE | EventFlags::PERSIST;
+                let event = Event::new(&base, fd, write, self.on_event(Core::writable))?;
+                self.prioritize(&event);
+                *self.write_event.borrow_mut() = Some(event);
+            }
         }
         if let Some(event) = &*self.write_event.borrow() {
             event.add(None)?;
