@@ -26,6 +26,8 @@ pub mod log;
 pub mod mem;
 mod shutdown;
 mod sys;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod util;
 mod version;
 

@@ -44,6 +44,7 @@ mod callbacks;
 mod chain;
 mod cursor;
 mod error;
+mod in_place;
 #[cfg(any(unix, windows))]
 mod io;
 mod line;
