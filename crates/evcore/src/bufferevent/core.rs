@@ -73,6 +73,9 @@ pub(super) struct Core {
     pub(super) deferred: RefCell<Option<Event>>,
     pub(super) timeouts: OnceCell<Box<Timeouts>>,
     pub(super) limits: OnceCell<Box<Limits>>,
+    /// Its end of a TLS connection, for what there is to ask of it.
+    #[cfg(feature = "tls")]
+    pub(super) tls: OnceCell<super::tls::SharedEngine>,
     pub(super) read_mark: Cell<Watermark>,
     pub(super) write_mark: Cell<Watermark>,
     pub(super) enabled: Cell<EventFlags>,
@@ -112,6 +115,8 @@ impl Core {
             deferred: RefCell::default(),
             timeouts: OnceCell::new(),
             limits: OnceCell::new(),
+            #[cfg(feature = "tls")]
+            tls: OnceCell::new(),
             read_mark: Cell::default(),
             write_mark: Cell::default(),
             // As libevent has it: what is written goes out, what comes waits to be asked for.

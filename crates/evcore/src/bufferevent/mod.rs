@@ -20,6 +20,8 @@ mod read;
 mod socket;
 mod tell;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 mod watermark;
 mod write;
@@ -34,6 +36,8 @@ pub use filter::{filter_fn, Filter, FilterResult};
 pub use flags::{BufferEventFlags, BufferEventOptions, FlushMode};
 pub use guard::BufferGuard;
 pub use handler::{BufferEventHandler, DataCallback, EventCallback};
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 use self::core::{Core, Pending};
 use crate::backend::{OwnedFd, RawFd};

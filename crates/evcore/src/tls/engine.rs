@@ -74,7 +74,7 @@ pub struct TlsEngine {
     pub(super) handshaking: bool,
     pub(super) peer_closed: bool,
     closed: bool,
-    failed: bool,
+    pub(super) failed: bool,
     pub(super) server_name: Option<String>,
     pub(super) events: VecDeque<TlsEvent>,
     pub(super) errors: VecDeque<TlsError>,

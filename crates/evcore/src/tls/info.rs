@@ -61,6 +61,11 @@ impl TlsEngine {
         self.peer_closed && self.staged.is_empty()
     }
 
+    /// Whether the connection has failed, so that no more can be read or written.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// Whether the end of the stream counts as the peer's farewell
     /// (`bufferevent_ssl_get_allow_dirty_shutdown`).
     #[doc(alias = "bufferevent_ssl_get_allow_dirty_shutdown")]
