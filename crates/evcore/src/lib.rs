@@ -2,7 +2,8 @@
 //! of it: what libevent has given to C programs, for Rust.
 //!
 //! The modules stand in layers and an import never points up:
-//! [`util`], [`error`] → [`backend`] → [`base`] → [`buffer`] → [`ratelimit`] → [`bufferevent`] → [`listener`].
+//! [`util`], [`error`] → [`backend`] → [`base`] → [`buffer`] → [`ratelimit`], `tls` →
+//! [`bufferevent`] → [`listener`].
 //!
 //! | libevent | here |
 //! |---|---|

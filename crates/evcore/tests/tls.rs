@@ -353,6 +353,7 @@ fn renegotiation_is_refused_and_the_connection_goes_on() {
     let error = ends.client.renegotiate().unwrap_err();
     assert_eq!(error.name(), "RENEGOTIATION_REFUSED");
     assert!(error.message().contains("update_keys"), "{error}");
+    assert_eq!((ends.client.take_error(), ends.client.take_error()), (Some(error), None));
     ends.exchange(b"it goes on");
 }
 

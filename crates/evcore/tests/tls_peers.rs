@@ -1,5 +1,5 @@
 //! TLS with other people's programs, in processes of their own: OpenSSL both ways, and curl.
-#![cfg(all(unix, feature = "tls"))]
+#![cfg(all(target_os = "linux", feature = "tls"))]
 
 mod tls_support;
 
@@ -207,11 +207,11 @@ impl Ours {
     }
 }
 
-/// `openssl s_client` that sends a line and ends.
-fn s_client(port: &str, roots: &str, more: &[&str]) -> Output {
+/// `openssl s_client` that is told `input` at once.
+fn s_client(port: &str, roots: &str, more: &[&str], input: &[u8]) -> Output {
     let address = format!("127.0.0.1:{port}");
     let arguments = ["s_client", "-connect", &address, "-CAfile", roots, "-verify_return_error"];
-    run("openssl", &[&arguments[..], more].concat(), b"a line\nQ\n")
+    run("openssl", &[&arguments[..], more].concat(), input)
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn openssl_connects_with_both_versions_name_and_protocol() {
         let roots = ours.roots.clone();
         let (output, told) = serve(&server, move |port| {
             let more = [flag, "-servername", "localhost", "-alpn", "http/1.1", "-verify_hostname"];
-            s_client(&port, &roots, &[&more[..], &["localhost"]].concat())
+            s_client(&port, &roots, &[&more[..], &["localhost"]].concat(), b"a line\nQ\n")
         });
         let said = text(&output);
         assert!(output.status.success(), "{said}");
@@ -242,8 +242,8 @@ fn openssl_shows_its_certificate_and_is_refused_without() {
     for (version, flag) in VERSIONS {
         let (roots, certificate, key) = (ours.roots.clone(), certificate.clone(), key.clone());
         let (_, told) = serve(&server, move |port| {
-            s_client(&port, &roots, &[flag, "-cert", &certificate, "-key", &key]);
-            s_client(&port, &roots, &[flag]);
+            s_client(&port, &roots, &[flag, "-cert", &certificate, "-key", &key], b"Q\n");
+            s_client(&port, &roots, &[flag], b"Q\n");
         });
         // It shows its root as well.
         let connected = format!("{} - 2 certificates", version.name());
@@ -260,8 +260,9 @@ fn openssl_resumes_its_session() {
         let roots = ours.roots.clone();
         let (said, told) = serve(&server, move |port| {
             // It ends once the answer has come, and with it the ticket.
-            let first = s_client_until(&port, &roots, &[flag, "-sess_out", &session], "a line");
-            let second = s_client_until(&port, &roots, &[flag, "-sess_in", &session], "a line");
+            let line = [("a line", "a line")];
+            let first = s_client_until(&port, &roots, &[flag, "-sess_out", &session], &line);
+            let second = s_client_until(&port, &roots, &[flag, "-sess_in", &session], &line);
             (first, second)
         });
         assert!(said.1.contains("Reused, "), "{said:?}");
@@ -271,30 +272,58 @@ fn openssl_resumes_its_session() {
     }
 }
 
-/// `openssl s_client` that sends a line, waits for `answer`, and then ends.
-fn s_client_until(port: &str, roots: &str, more: &[&str], answer: &str) -> String {
+/// `openssl s_client` that sends lines, each once the answer to the one before has come, and ends
+/// after the last.
+fn s_client_until(port: &str, roots: &str, more: &[&str], lines: &[(&str, &str)]) -> String {
+    // What it says of itself comes on its standard error.
     let mut program = Program(
-        Command::new("openssl")
+        Command::new("timeout")
+            .args([&LIMIT.as_secs().to_string(), "sh", "-c", "exec openssl \"$@\" 2>&1", "sh"])
             .args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-CAfile", roots])
             .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()
             .unwrap(),
     );
     let mut stdin = program.0.stdin.take().unwrap();
-    stdin.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    let mut left = lines.iter();
+    let mut say = || {
+        let (line, answer) = *left.next().unwrap_or(&("Q", "nothing"));
+        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+        answer
+    };
+    let mut answer = say();
     let mut said = String::new();
     for line in BufReader::new(program.0.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         said += &line;
         said.push('\n');
         if line == answer {
-            stdin.write_all(b"Q\n").unwrap();
+            answer = say();
         }
     }
     said
+}
+
+#[test]
+fn openssl_changes_keys_and_asks_in_vain_to_renegotiate() {
+    let ours = Ours::new();
+    let server = ours.server().build().unwrap();
+    let roots = ours.roots.clone();
+    let ((changed, renegotiated), told) = serve(&server, move |port| {
+        let before = ("before", "before");
+        let lines = [before, ("K", "KEYUPDATE"), ("after", "after")];
+        let changed = s_client_until(&port, &roots, &["-tls1_3"], &lines);
+        // OpenSSL gives up when it is refused.
+        let lines = [before, ("R", "never")];
+        (changed, s_client_until(&port, &roots, &["-tls1_2"], &lines))
+    });
+    assert!(changed.contains("KEYUPDATE\n") && changed.contains("\nafter\n"), "{changed}");
+    assert!(renegotiated.contains("no renegotiation"), "{renegotiated}");
+    assert!(told.contains(&"TLSv1.3 - 0 certificates".into()), "{told:?}");
+    assert!(told.contains(&"TLSv1.2 - 0 certificates".into()), "{told:?}");
+    assert!(!told.contains(&"PEER_MISBEHAVED".into()), "{told:?}");
 }
 
 #[test]
@@ -331,6 +360,62 @@ fn curl_refuses_a_certificate_and_we_hear_why() {
     });
     assert_eq!(output.status.code(), Some(60), "{}", text(&output));
     assert_eq!(told, ["PEER_ALERT"]);
+}
+
+#[test]
+fn node_connects_to_us_and_serves_us() {
+    let ours = Ours::new();
+    let server = ours.server().alpn(["x"]).build().unwrap();
+    let client = "
+        const [port, ca, maxVersion] = process.argv.slice(1);
+        const socket = require('tls').connect({
+          port, host: '127.0.0.1', servername: 'localhost', ca: require('fs').readFileSync(ca),
+          ALPNProtocols: ['x'], maxVersion,
+        });
+        let heard = '';
+        socket.write('a line\\n');
+        socket.setEncoding('utf8').on('data', (text) => {
+          heard += text;
+          if (heard.endsWith('\\n')) socket.end();
+        });
+        socket.on('close', () => console.log(
+          socket.authorized, socket.alpnProtocol, JSON.stringify(heard)));";
+    for (version, _) in VERSIONS {
+        let roots = ours.roots.clone();
+        let (output, told) = serve(&server, move |port| {
+            run("node", &["-e", client, &port, &roots, version.name()], b"")
+        });
+        assert_eq!(text(&output), "true x \"a line\\n\"\n");
+        assert_eq!(told, [format!("{} x 0 certificates", version.name()), "eof".into()]);
+    }
+    let server = "
+        const [cert, key] = process.argv.slice(1).map((file) => require('fs').readFileSync(file));
+        const server = require('tls').createServer({ cert, key, ALPNProtocols: ['x'] }, (socket) => {
+          socket.pipe(socket);
+          socket.on('error', () => {});
+        });
+        server.listen(0, '127.0.0.1', () => console.log(server.address().port));";
+    let [certificate, key] = ours.folder.identity("node", &ours.authority.issue(&["localhost"]));
+    let mut program = Program(
+        Command::new("node")
+            .args(["-e", server, &certificate, &key])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut port = String::new();
+    BufReader::new(program.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], port.trim().parse().unwrap()));
+    for (version, _) in VERSIONS {
+        let client = TlsClientConfig::builder().roots_pem(ours.authority.pem.as_bytes());
+        let client = client.alpn(["x"]).versions(&[version]).build().unwrap();
+        for resumed in ["", " resumed"] {
+            let (told, heard) = ask(&client, "localhost", address);
+            assert_eq!(heard, "evnode\n");
+            assert_eq!(told.borrow()[0], format!("{} x 1 certificates{resumed}", version.name()));
+        }
+    }
 }
 
 /// An `openssl s_server` that answers each line backwards, and the address where it listens.

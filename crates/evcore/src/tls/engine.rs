@@ -276,7 +276,7 @@ impl TlsEngine {
             }
             _ => "only TLS 1.3 can change the keys of a connection",
         };
-        Err(TlsError::new(TlsErrorKind::NotNow, what))
+        Err(self.keep(TlsError::new(TlsErrorKind::NotNow, what)))
     }
 
     /// Always fails: renegotiation was the way to several attacks and is gone from TLS 1.3
@@ -286,10 +286,10 @@ impl TlsEngine {
     /// [`TlsErrorKind::RenegotiationRefused`].
     #[doc(alias = "bufferevent_ssl_renegotiate")]
     pub fn renegotiate(&mut self) -> Result<(), TlsError> {
-        Err(TlsError::new(
+        Err(self.keep(TlsError::new(
             TlsErrorKind::RenegotiationRefused,
             "there is no renegotiation; use update_keys with TLS 1.3, or a new connection",
-        ))
+        )))
     }
 
     pub(super) fn common(&self) -> &CommonState {
@@ -313,9 +313,15 @@ impl TlsEngine {
             self.seen = 0;
             self.last_error = Some(error.clone());
             self.events.push_back(TlsEvent::Failed(error.clone()));
-            if self.errors.len() < MOST_ERRORS {
-                self.errors.push_back(error.clone());
-            }
+            return self.keep(error);
+        }
+        error
+    }
+
+    /// Keeps an error to be [taken](Self::take_error).
+    fn keep(&mut self, error: TlsError) -> TlsError {
+        if self.errors.len() < MOST_ERRORS {
+            self.errors.push_back(error.clone());
         }
         error
     }

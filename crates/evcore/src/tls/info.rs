@@ -81,7 +81,7 @@ impl TlsEngine {
         self.allow_dirty_shutdown = allow;
     }
 
-    /// Takes the oldest of the errors that have happened; 16 are kept
+    /// Takes the oldest of the errors that have happened, refusals included; 16 are kept
     /// (`bufferevent_get_openssl_error`).
     #[doc(alias = "bufferevent_get_openssl_error")]
     pub fn take_error(&mut self) -> Option<TlsError> {
