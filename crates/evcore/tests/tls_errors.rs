@@ -163,10 +163,9 @@ fn any_change_of_any_byte_of_a_handshake_is_survived() {
     let client = authority.client();
     for position in 0..1200 {
         let mut ends = Ends::new(&client, &server);
-        let mut flight = 0;
         let mut at = position;
         // The flips go through the client's first message and then the server's first flight.
-        for _ in 0..4 {
+        for flight in 0..4 {
             let from = if flight % 2 == 0 { &mut ends.client } else { &mut ends.server };
             let len = from.outgoing().len();
             if at < len {
@@ -182,7 +181,6 @@ fn any_change_of_any_byte_of_a_handshake_is_survived() {
             };
             to.feed(from.outgoing()).unwrap();
             let _ = to.read(heard, usize::MAX);
-            flight += 1;
         }
         let _ = ends.carry();
     }
