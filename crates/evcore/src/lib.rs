@@ -3,7 +3,7 @@
 //!
 //! The modules stand in layers and an import never points up:
 //! [`util`], [`error`] → [`backend`] → [`base`] → [`buffer`] → [`ratelimit`], `tls` →
-//! [`bufferevent`] → [`listener`].
+//! [`bufferevent`] → [`filter`], [`listener`].
 //!
 //! | libevent | here |
 //! |---|---|
@@ -21,6 +21,8 @@ pub mod buffer;
 #[cfg(feature = "bufferevent")]
 pub mod bufferevent;
 pub mod error;
+#[cfg(feature = "bufferevent")]
+pub mod filter;
 #[cfg(feature = "listener")]
 pub mod listener;
 pub mod log;

@@ -9,6 +9,7 @@ mod close;
 mod connect;
 mod core;
 mod cork;
+mod dial;
 mod filter;
 mod filter_link;
 mod flags;
@@ -133,6 +134,12 @@ impl BufferEvent {
         if !self.is_freed() {
             self.core.set_handler(handler);
         }
+    }
+
+    /// The handler that it has (`bufferevent_getcb`). Closures are one as well.
+    #[doc(alias = "bufferevent_getcb")]
+    pub fn handler(&self) -> Option<Rc<dyn BufferEventHandler>> {
+        self.core.handler.borrow().clone()
     }
 
     /// Calls these from now on: when the input has grown, when the output has shrunk, and when
