@@ -56,6 +56,8 @@ export interface Kinds {
   readonly ACTIVATED: 16
   /** `handle` callbacks, which the list names, to be called one after the other. */
   readonly COLLECTED: 17
+  /** A turn is over (`baseTellTurns`). handle: base; what: callbacks; extra: milliseconds. */
+  readonly TURN: 18
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
@@ -283,6 +285,9 @@ export declare function baseGotExit(base: Handle): boolean
 /** Whether `baseRef` holds. */
 export declare function baseHasRef(base: Handle): boolean
 
+/** Keeps the loop from ending for want of events, once more; or (`on` is false) once less. */
+export declare function baseHold(base: Handle, on: boolean): void
+
 /** Prepares a timeout that many events share; returns its number for `eventAddCommon`. */
 export declare function baseInitCommonTimeout(base: Handle, ms: number): number
 
@@ -368,6 +373,9 @@ export declare function baseSlowCallback(base: Handle): NativeSlowCallback | nul
 
 /** The message that came first of those not yet taken. */
 export declare function baseTakeMessage(base: Handle): Buffer | null
+
+/** Calls TURN at the end of every turn, or (`on` is false) does so no longer. */
+export declare function baseTellTurns(base: Handle, on: boolean): void
 
 /** A name for the base by which other threads reach it; the same at every call. */
 export declare function baseToken(base: Handle): string
@@ -499,6 +507,9 @@ export interface ListenerOptions {
   bevOptions?: number
 }
 
+/** Makes reads and writes of a descriptor return at once when they cannot go on. */
+export declare function makeNonblocking(fd: number): void
+
 /** The state of the buffers' memory. */
 export declare function memoryStatistics(): MemoryStatistics
 
@@ -611,6 +622,9 @@ export declare function setLogCallback(callback?: ((arg0: number, arg1: string) 
 /** Limits the bytes in blocks of the whole process; null lifts the limit. */
 export declare function setMemoryLimit(bytes?: number | undefined | null): void
 
+/** Has the system probe a connection that is silent for so many milliseconds; negative for never. */
+export declare function setTcpKeepalive(fd: number, ms: number): void
+
 /** Compares two addresses as text: negative, 0 or positive. */
 export declare function sockaddrCmp(left: string, right: string, includePort: boolean): number
 
@@ -640,6 +654,12 @@ export interface Statistics {
 
 /** The methods of this build, best first. */
 export declare function supportedMethods(): Array<string>
+
+/**
+ * A descriptor that is readable after so many milliseconds, or (`absolute`) at a time since the
+ * epoch; then `every` so many, negative for never.
+ */
+export declare function timerfd(first: number, absolute: boolean, every: number): number
 
 /** The version of the native layer. */
 export declare function version(): string

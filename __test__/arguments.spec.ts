@@ -156,6 +156,8 @@ covers(
     check: { good: [nothing], bad: { 0: NEEDED } },
     metrics: { good: [false], bad: { 0: types(null, 1, 'yes') } },
     tellSlowCallbacks: { good: [1], bad: { 0: TIME } },
+    tellTurns: { good: [false], bad: { 0: types(null, 1, 'yes') } },
+    hold: { good: [] },
     handle: { good: [] },
     onMessage: { good: [null], bad: { 0: FUNCTION } },
     ref: { good: [] },

@@ -30,6 +30,7 @@ export interface SystemErrorFields {
  * - `ERR_EVNODE_NO_MEMORY`: a buffer cannot grow any more.
  * - `ERR_EVNODE_IO`, `ERR_EVNODE_FAILED`: the system failed without a number that tells why.
  * - `ERR_EVNODE_ENV_CLOSING`: the thread's environment ends.
+ * - `ERR_EVNODE_NO_BINDING`: the native part is not installed, or does not load.
  * - `ERR_EVNODE_INTERNAL`: a defect in evnode.
  *
  * A wrong argument is no `EvError` but a `TypeError` or `RangeError` with an

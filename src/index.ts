@@ -22,9 +22,10 @@ export {
 export type { Attachment, EventConfig } from './config.js';
 export type { ConnectOptions } from './connect.js';
 export { EvError, type SystemErrorFields } from './errors.js';
-export { Event, type EventCallback } from './event.js';
+export { Event, type EventCallback, type EventOwner } from './event.js';
 export type { Finalizer } from './finalize.js';
 export { BufferEventFlags, EventFlags, Features, LoopExit, LoopFlags } from './flags.js';
+export { LoopHold } from './hold.js';
 export {
   ConnListener,
   type ConnectionCallback,
@@ -32,7 +33,14 @@ export {
   type ListenOptions,
   type SocketCallback,
 } from './listener.js';
-export { Histogram, SLOW_CALLBACK_CHANNEL, type Metrics, type SlowCallback } from './metrics.js';
+export {
+  Histogram,
+  SLOW_CALLBACK_CHANNEL,
+  TURN_CHANNEL,
+  type Metrics,
+  type SlowCallback,
+  type Turn,
+} from './metrics.js';
 export type { Bytes, Encoding, EolStyle } from './options.js';
 export { BaseHandle, type BaseToken } from './remote.js';
 export {
@@ -50,7 +58,7 @@ export {
 export type { ChunkOptions, DuplexOptions, LineOptions } from './streams.js';
 export { CommonTimeout } from './timeout.js';
 export * as util from './util.js';
-export type { AddressHints, FoundAddresses } from './util.js';
+export type { AddressHints, FoundAddresses, TimerStart } from './util.js';
 export { Watcher, type CheckCallback, type PrepareCallback } from './watch.js';
 
 /** What is alive in this thread's native layer; all zero after a clean shutdown. */

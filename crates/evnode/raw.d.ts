@@ -56,6 +56,8 @@ export interface Kinds {
   readonly ACTIVATED: 16
   /** `handle` callbacks, which the list names, to be called one after the other. */
   readonly COLLECTED: 17
+  /** A turn is over (`baseTellTurns`). handle: base; what: callbacks; extra: milliseconds. */
+  readonly TURN: 18
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to

@@ -37,10 +37,11 @@ pub(crate) enum Kind {
     Message = 15,
     Activated = 16,
     Collected = 17,
+    Turn = 18,
 }
 
 impl Kind {
-    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 17] = [
+    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 18] = [
         (c"EVENT", Self::Event),
         (c"READABLE", Self::Readable),
         (c"WRITABLE", Self::Writable),
@@ -58,6 +59,7 @@ impl Kind {
         (c"MESSAGE", Self::Message),
         (c"ACTIVATED", Self::Activated),
         (c"COLLECTED", Self::Collected),
+        (c"TURN", Self::Turn),
     ];
 }
 

@@ -4,7 +4,9 @@ use std::ptr;
 use std::slice;
 
 use evcore::backend::RawFd;
+use evcore::base::NO_FD;
 use evcore::buffer::EvBuffer;
+use evcore::util::BorrowedFd;
 use napi::sys;
 
 use super::value::{FromJs, IntoJs};
@@ -282,6 +284,17 @@ pub(crate) fn fd_from(number: f64) -> Result<RawFd> {
         return Err(Failure::Range("the argument is not a descriptor"));
     }
     Ok(fd)
+}
+
+/// Lends a descriptor of JavaScript's to `call`.
+pub(crate) fn with_fd<R>(number: f64, call: impl FnOnce(BorrowedFd<'_>) -> R) -> Result<R> {
+    let fd = fd_from(number)?;
+    if fd == NO_FD {
+        return Err(Failure::Range("the argument is not a descriptor"));
+    }
+    // SAFETY: it is not the one that no descriptor is, and on loan for a call in which nothing of ours
+    // closes it. Whether it is open is for the system to say.
+    Ok(call(unsafe { BorrowedFd::borrow_raw(fd) }))
 }
 
 /// Takes over an open descriptor.
