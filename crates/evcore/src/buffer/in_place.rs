@@ -33,3 +33,37 @@ impl EvBuffer {
         data.ok_or(BufferError::OutOfMemory { call: CALL, requested: len })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn bytes_that_others_hold_are_copied_before_they_are_changed() {
+        let theirs = Bytes::from(vec![1; 100_000]);
+        let mut buffer = EvBuffer::new();
+        buffer.add_bytes(theirs.clone()).unwrap();
+        buffer.add(b"end").unwrap();
+        for len in [10, 70_000, 100_003] {
+            buffer.pullup_mut(Some(len)).unwrap().fill(2);
+            assert_eq!(buffer.len(), 100_003);
+            let bytes = buffer.to_vec();
+            assert!(bytes[..len].iter().all(|&byte| byte == 2));
+            assert!(bytes[len..].iter().all(|&byte| byte != 2));
+        }
+        assert!(theirs.iter().all(|&byte| byte == 1));
+    }
+
+    #[test]
+    fn what_is_not_there_or_frozen_is_not_lent() {
+        let mut buffer = EvBuffer::new();
+        assert_eq!(buffer.pullup_mut(None), Ok(&mut [][..]));
+        buffer.add(b"abc").unwrap();
+        assert!(buffer.pullup_mut(Some(4)).is_err());
+        assert_eq!(buffer.pullup_mut(None), Ok(&mut b"abc".clone()[..]));
+        buffer.freeze(BufferEnd::Front);
+        assert!(buffer.pullup_mut(Some(1)).is_err());
+    }
+}
