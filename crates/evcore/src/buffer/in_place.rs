@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(buffer.pullup_mut(None), Ok(&mut [][..]));
         buffer.add(b"abc").unwrap();
         assert!(buffer.pullup_mut(Some(4)).is_err());
-        assert_eq!(buffer.pullup_mut(None), Ok(&mut b"abc".clone()[..]));
+        assert_eq!(buffer.pullup_mut(None), Ok(&mut [b'a', b'b', b'c'][..]));
         buffer.freeze(BufferEnd::Front);
         assert!(buffer.pullup_mut(Some(1)).is_err());
     }
