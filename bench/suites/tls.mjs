@@ -39,10 +39,9 @@ function makeCertificate() {
   const folder = `${benchDir}build`;
   mkdirSync(folder, { recursive: true });
   const [certificate, key] = [`${folder}/tls-certificate.pem`, `${folder}/tls-key.pem`];
-  runCommand('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
-    ...['-subj', '/CN=localhost', '-days', '30', '-keyout', key, '-out', certificate],
-  ]);
+  const kind =
+    'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost';
+  runCommand('openssl', [...kind.split(' '), '-keyout', key, '-out', certificate]);
   return [certificate, key];
 }
 
