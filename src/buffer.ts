@@ -551,7 +551,8 @@ function takeLines(
       const text = raw.bufferReadLines(handle, eol, encoding, most - lines.length, spans);
       const count = spans[0] as number;
       if (count === 0) break;
-      const batch = new Array<string>(count);
+      const batch: string[] = [];
+      batch.length = count;
       for (let i = 0, at = 1; i < count; i++, at += 2) {
         batch[i] = text.slice(spans[at], spans[at + 1]);
       }

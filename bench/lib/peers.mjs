@@ -73,13 +73,35 @@ export function installPackages() {
   return dependencies;
 }
 
-function prepareBun() {
+function prepareBun(server = 'bun.mjs') {
   const { bun } = installPackages();
   return {
-    command: [`${benchDir}node_modules/bun/bin/bun.exe`, `${benchDir}peers/bun.mjs`],
+    command: [`${benchDir}node_modules/bun/bin/bun.exe`, `${benchDir}peers/${server}`],
     version: bun,
   };
 }
+
+/** Compiles one program on OpenSSL. Returns its path. */
+export function buildOpenssl(source) {
+  return compile(source, ['-lssl', '-lcrypto'], {
+    header: 'openssl/ssl.h',
+    missing: "OpenSSL's headers (Debian: apt-get install libssl-dev)",
+  });
+}
+
+/** The servers of the TLS bench, which take a certificate and its key as arguments. */
+export const tlsPeers = [
+  { name: 'evcore', ours: true, prepare: () => ({ command: [buildRust('tls')] }) },
+  {
+    name: 'node',
+    prepare: () => ({
+      command: [process.execPath, `${benchDir}peers/node-tls.mjs`],
+      version: process.versions.node,
+    }),
+  },
+  { name: 'bun', prepare: () => prepareBun('bun-tls.mjs') },
+  { name: 'floor', prepare: () => ({ command: [buildOpenssl('peers/floor_tls.c')] }) },
+];
 
 /** In the order of the tables and charts. `collects`: has a garbage collector that SIGUSR2 starts. */
 export const peers = [
@@ -89,7 +111,7 @@ export const peers = [
   { name: 'evnode-blocking', ours: true, prepare: () => prepareEvnode('blocking') },
   { name: 'evcore', ours: true, prepare: () => ({ command: [buildRust('evcore-bench')] }) },
   { name: 'node', collects: true, prepare: prepareNode },
-  { name: 'bun', collects: true, prepare: prepareBun },
+  { name: 'bun', collects: true, prepare: () => prepareBun() },
   { name: 'libevent', prepare: prepareLibevent },
   { name: 'floor', prepare: () => ({ command: [compile('peers/floor.c')] }) },
 ];
@@ -101,15 +123,15 @@ export function kindOf(name) {
 }
 
 /** Prepares the peers of these names; those that cannot run are named on the console with the reason. */
-export function preparePeers(names) {
-  const unknown = names.find((name) => !peers.some((peer) => peer.name === name));
+export function preparePeers(names, all = peers) {
+  const unknown = names.find((name) => !all.some((peer) => peer.name === name));
   if (unknown !== undefined) {
     throw new Error(
-      `There is no peer named ${unknown}. There are: ${peers.map(({ name }) => name).join(', ')}`,
+      `There is no peer named ${unknown}. There are: ${all.map(({ name }) => name).join(', ')}`,
     );
   }
   const ready = [];
-  for (const peer of peers.filter(({ name }) => names.includes(name))) {
+  for (const peer of all.filter(({ name }) => names.includes(name))) {
     try {
       ready.push({ ...peer, ...peer.prepare() });
     } catch (error) {

@@ -149,10 +149,18 @@ export async function startServer(command) {
   }
 }
 
-/** Runs the load generator against a server to its end. Returns what it measured. */
-export async function measure(server, { pattern, connections, size }, { warmup, window }) {
+/**
+ * Runs the load generator, or another `program` of its kind, against a server to its end. Returns what it
+ * measured; `busy` is the part of the time that the server was at work.
+ */
+export async function measure(
+  server,
+  { pattern, connections, size },
+  { warmup, window },
+  program = compile('load.c'),
+) {
   const args = [pattern, server.port, server.pid, connections, size, warmup, window].map(String);
-  const load = start(1, [compile('load.c'), ...args]);
+  const load = start(1, [program, ...args]);
   const lines = [];
   load.lines.on('line', (line) => lines.push(line));
   try {
@@ -163,7 +171,11 @@ export async function measure(server, { pattern, connections, size }, { warmup, 
     throw error;
   }
   const result = JSON.parse(lines[0]);
-  return { cpu: result.server_cpu_ns / result.ops, rate: (result.ops * 1e9) / result.elapsed_ns };
+  return {
+    cpu: result.server_cpu_ns / result.ops,
+    rate: (result.ops * 1e9) / result.elapsed_ns,
+    busy: result.server_cpu_ns / result.elapsed_ns,
+  };
 }
 
 /** Starts the load generator that opens idle connections on request. */

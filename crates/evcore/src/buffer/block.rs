@@ -113,6 +113,13 @@ impl Block {
         unsafe { std::slice::from_raw_parts(payload(self.header).as_ptr().add(self.start), len) }
     }
 
+    /// The filled bytes, to be changed in place.
+    #[inline]
+    pub(super) fn data_mut(&mut self) -> &mut [u8] {
+        let (start, end) = (self.start, self.end);
+        &mut self.memory()[start..end]
+    }
+
     /// How many bytes fit behind the filled ones.
     #[inline]
     pub(super) fn room(&self) -> usize {

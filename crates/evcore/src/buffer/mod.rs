@@ -53,6 +53,7 @@ mod deferred;
 mod error;
 mod file;
 mod file_part;
+mod in_place;
 #[cfg(any(unix, windows))]
 mod io;
 mod lend;

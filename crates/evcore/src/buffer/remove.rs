@@ -134,6 +134,20 @@ impl EvBuffer {
         Some(())
     }
 
+    /// Puts a copy of the first `len` bytes, which are in one segment, in their place. `None`, and no
+    /// change, without memory.
+    pub(super) fn copy_front(&mut self, len: usize) -> Option<()> {
+        let block = Block::concat(len, std::iter::once(self.first_chunk().get(..len)?))?;
+        if !self.chain.try_reserve(1) {
+            return None;
+        }
+        let total = self.len;
+        self.discard(len);
+        self.chain.push_front(Segment::Owned(block));
+        self.len = total;
+        Some(())
+    }
+
     /// Drops up to `len` bytes from the front and says how many, without asking for frozen ends or
     /// telling the callbacks. An emptied buffer gives all of its memory back.
     #[inline]
