@@ -56,11 +56,15 @@ export interface Kinds {
   readonly ACTIVATED: 16
   /** `handle` callbacks, which the list names, to be called one after the other. */
   readonly COLLECTED: 17
+  /** A filter's bytes are to be converted. handle: the bufferevent over it; what: the flush mode (0 to
+   * 2), plus 4 for what is to go out; extra: bytes there is room for. Returns 0 done, 1 more is
+   * needed, 2 the stream ends, 3 failed. It does not throw. */
+  readonly FILTER: 18
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
  * `uncaughtException` from an attached base, and out of `baseLoop` from a blocking one. */
-export type Dispatcher = (kind: number, handle: Handle, what: number, extra: number) => void
+export type Dispatcher = (kind: number, handle: Handle, what: number, extra: number) => number | void
 
 /** Makes each error that the native layer throws. kind: 0 EvError, 1 TypeError, 2 RangeError,
  * 3 system error (then errno is negative, as Node has it, and syscall is set). */
@@ -390,14 +394,29 @@ export declare function baseWatchEnd(base: Handle, on: boolean): void
  */
 export declare function bevConnect(bev: Handle, host: string, port?: number | undefined | null): void
 
+/** Why a bufferevent failed when it was not for the operating system: a code and a message. */
+export declare function bevFailure(bev: Handle): Array<string> | null
+
 /** Its descriptor, or -1. */
 export declare function bevFd(bev: Handle): number
+
+/**
+ * Makes a bufferevent over another one (`below`) whose bytes FILTER calls convert. `functions` says
+ * what these are asked for: 1 what comes, 2 what goes out; the rest is passed on. Options as those
+ * of `bevNew`.
+ *
+ * @returns the handles of the bufferevent and of the two buffers that FILTER calls are about
+ */
+export declare function bevFilter(below: Handle, functions: number, options: number): Array<Handle>
 
 /** Passes on what is queued; mode 0 normal, 1 flush, 2 finished (then ends the sending side). */
 export declare function bevFlush(bev: Handle, what: number, mode: number): void
 
 /** The address of our end. */
 export declare function bevLocalAddress(bev: Handle): AddressInfo | null
+
+/** Two bufferevents of which each reads what the other writes; options as those of `bevNew`. */
+export declare function bevPair(base: Handle, options: number): Array<Handle>
 
 /** The address of the peer. */
 export declare function bevPeerAddress(bev: Handle): AddressInfo | null

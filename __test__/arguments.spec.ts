@@ -12,6 +12,7 @@ import {
   EventBase,
   EventFlags,
   EvError,
+  FilterBufferEvent,
 } from 'evnode';
 
 const { READ, WRITE } = EventFlags;
@@ -61,11 +62,24 @@ function check(t: ExecutionContext, name: string, call: () => unknown, code: Cod
   t.is((thrown as EvError).code, `ERR_EVNODE_ARG_${code}`, told);
 }
 
-/** What a class can be asked for by name, with what its prototype has. */
+/** What a class and those that it extends can be asked for by name. */
 function members(prototype: object): string[] {
-  return Object.entries(Object.getOwnPropertyDescriptors(prototype))
-    .filter(([name]) => name !== 'constructor' && !name.startsWith('_'))
-    .map(([name]) => name);
+  const all = new Set<string>();
+  for (let at = prototype; at !== Object.prototype; at = Object.getPrototypeOf(at) as object) {
+    for (const name of Object.getOwnPropertyNames(at)) {
+      if (name !== 'constructor' && !name.startsWith('_')) all.add(name);
+    }
+  }
+  return [...all];
+}
+
+/** What a class has under a name. */
+function described(prototype: object, name: string): PropertyDescriptor | undefined {
+  for (let at = prototype; at !== null; at = Object.getPrototypeOf(at) as object) {
+    const found = Object.getOwnPropertyDescriptor(at, name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /**
@@ -85,10 +99,9 @@ function covers<T extends object>(
   };
 
   test(`every method of ${type.name} answers bad arguments with an error that says so`, (t) => {
-    const methods = members(type.prototype).filter((name) => {
-      const { value } = Object.getOwnPropertyDescriptor(type.prototype, name) ?? {};
-      return typeof value === 'function';
-    });
+    const methods = members(type.prototype).filter(
+      (name) => typeof described(type.prototype, name)?.value === 'function',
+    );
     const forgotten = methods.filter((name) => !(name in table) && !always.includes(name));
     t.deepEqual(forgotten, [], 'methods that have no row');
     const object = make();
@@ -398,6 +411,28 @@ test('constructors answer bad arguments with an error that says so', (t) => {
       [
         ...types(null, 'options', true, []),
         ...config([...WHOLE.slice(1), ...ranges(-2)], 'fd'),
+        ...config(types(null, 1, 'yes'), 'closeOnFree'),
+        ...config(types(null, 1, 'yes'), 'deferCallbacks'),
+      ],
+    ],
+    ['BufferEvent.pair', (value) => BufferEvent.pair(value as EventBase), BASE],
+    [
+      'BufferEvent.pair',
+      (value) => BufferEvent.pair(base, value as object),
+      [...OPTIONS, ...config(types(null, 1, 'yes'), 'deferCallbacks')],
+    ],
+    [
+      'FilterBufferEvent',
+      (value) => new FilterBufferEvent(value as BufferEvent),
+      [...BUFFER, ...types(buffer, base)],
+    ],
+    [
+      'FilterBufferEvent',
+      (value) => new FilterBufferEvent(bev, value as object),
+      [
+        ...OPTIONS,
+        ...config(FUNCTION, 'input'),
+        ...config(FUNCTION, 'output'),
         ...config(types(null, 1, 'yes'), 'closeOnFree'),
         ...config(types(null, 1, 'yes'), 'deferCallbacks'),
       ],

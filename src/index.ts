@@ -13,16 +13,25 @@ export { EventBase } from './base.js';
 export { EvBuffer, type BufferCallback, type BufferEnd } from './buffer.js';
 export {
   BufferEvent,
-  type BufferEventCallback,
-  type BufferEventCallbacks,
   type BufferEventOptions,
-  type DataCallback,
   type FlushMode,
+  type PairOptions,
 } from './bufferevent.js';
+export type {
+  BufferEventCallback,
+  BufferEventCallbacks,
+  DataCallback,
+} from './bufferevent-core.js';
 export type { Attachment, EventConfig } from './config.js';
 export type { ConnectOptions } from './connect.js';
 export { EvError, type SystemErrorFields } from './errors.js';
 export { Event, type EventCallback } from './event.js';
+export {
+  FilterBufferEvent,
+  type FilterFunction,
+  type FilterOptions,
+  type FilterResult,
+} from './filter.js';
 export type { Finalizer } from './finalize.js';
 export { BufferEventFlags, EventFlags, Features, LoopExit, LoopFlags } from './flags.js';
 export {

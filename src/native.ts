@@ -7,6 +7,7 @@ import type { EvBuffer } from './buffer.js';
 import type { BufferEvent } from './bufferevent.js';
 import { nativeError } from './errors.js';
 import type { Event } from './event.js';
+import type { FilterBufferEvent } from './filter.js';
 import type { ConnListener } from './listener.js';
 import type { Watcher } from './watch.js';
 
@@ -22,7 +23,8 @@ const SLOT = 0x3f_ffff;
 const OBJECTS = Symbol.for('evnode.objects');
 const { EVENT, READABLE, WRITABLE, BEV_EVENT, ACCEPTED, LISTENER_ERROR } = raw.kinds;
 const { BUFFER_CHANGED, LOOP_ENDED, ONCE, CLOSED } = raw.kinds;
-const { PREPARE, CHECK, FINALIZED, SLOW_CALLBACK, MESSAGE, ACTIVATED, COLLECTED } = raw.kinds;
+const { PREPARE, CHECK, FINALIZED, SLOW_CALLBACK, MESSAGE, ACTIVATED, COLLECTED, FILTER } =
+  raw.kinds;
 
 /**
  * The objects that must live because the native layer may call them, by the slot of their handle:
@@ -79,7 +81,7 @@ function dispatchCollected(count: number): void {
   }
 }
 
-function dispatch(kind: number, handle: number, what: number, extra: number): void {
+function dispatch(kind: number, handle: number, what: number, extra: number): number | void {
   if (kind === COLLECTED) return dispatchCollected(handle);
   const target = objects[handle & SLOT];
   if (target === undefined) return;
@@ -119,6 +121,8 @@ function dispatch(kind: number, handle: number, what: number, extra: number): vo
       return (target as EventBase)._received();
     case ACTIVATED:
       return (target as EventBase)._activated(extra, what);
+    case FILTER:
+      return (target as FilterBufferEvent)._convert(what, extra);
   }
 }
 

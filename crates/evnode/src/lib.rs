@@ -14,6 +14,7 @@ mod dispatch;
 mod env;
 mod error;
 mod event;
+mod filter;
 mod handle;
 mod inspect;
 mod listener;
@@ -22,6 +23,7 @@ mod raw;
 mod remote;
 mod setup;
 mod statistics;
+mod tell;
 mod util;
 mod watch;
 
