@@ -2,7 +2,7 @@
 //! of it: what libevent has given to C programs, for Rust.
 //!
 //! The modules stand in layers and an import never points up:
-//! [`util`], [`error`] → [`backend`] → [`base`] → [`buffer`] → [`bufferevent`] → [`listener`].
+//! [`util`], [`error`] → [`backend`] → [`base`] → [`buffer`] → [`ratelimit`] → [`bufferevent`] → [`listener`].
 //!
 //! | libevent | here |
 //! |---|---|
@@ -10,6 +10,7 @@
 //! | `event` | [`Event`] |
 //! | `evbuffer` | [`EvBuffer`] |
 //! | `bufferevent` | [`BufferEvent`] |
+//! | `bufferevent_rate_limit_group` | [`ratelimit::RateLimitGroup`] |
 //! | `evconnlistener` | [`ConnListener`] |
 
 pub mod backend;
@@ -24,6 +25,8 @@ pub mod listener;
 pub mod log;
 #[cfg(feature = "buffer")]
 pub mod mem;
+#[cfg(feature = "bufferevent")]
+pub mod ratelimit;
 mod shutdown;
 mod sys;
 pub mod util;

@@ -88,6 +88,12 @@ impl WeakEventBase {
         self.inner.upgrade().is_none_or(|inner| inner.freed.get())
     }
 
+    /// Whether both are handles on the same base.
+    #[cfg(feature = "bufferevent")]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Weak::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// The turn's time in nanoseconds of the monotonic clock.
     #[cfg(feature = "bufferevent")]
     pub(crate) fn now(&self) -> u64 {

@@ -75,6 +75,9 @@ impl Core {
         }
         let events =
             [&self.read_event, &self.write_event, &self.deferred].map(|event| event.take());
+        if let Some(limits) = self.limits.get() {
+            limits.end();
+        }
         let timer = self.timeouts.get().and_then(|timeouts| timeouts.timer.take());
         // The events let go of the descriptor before it is closed.
         drop((events, timer));

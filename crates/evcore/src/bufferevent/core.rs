@@ -15,6 +15,7 @@ use crate::buffer::EvBuffer;
 use crate::error::{Error, Result};
 
 use super::handler::BufferEventHandler;
+use super::limits::Limits;
 use super::socket::SocketTransport;
 use super::timeouts::Timeouts;
 use super::transport::{Link, Transport};
@@ -38,6 +39,10 @@ bitflags::bitflags! {
         const CLOSING = 16;
         /// The bufferevent on top wants no more.
         const COVERED = 32;
+        /// Its own rate limit has no tokens.
+        const BANDWIDTH = 64;
+        /// It has none of its group's tokens.
+        const GROUP = 128;
     }
 }
 
@@ -67,6 +72,7 @@ pub(super) struct Core {
     pub(super) write_event: RefCell<Option<Event>>,
     pub(super) deferred: RefCell<Option<Event>>,
     pub(super) timeouts: OnceCell<Box<Timeouts>>,
+    pub(super) limits: OnceCell<Box<Limits>>,
     pub(super) read_mark: Cell<Watermark>,
     pub(super) write_mark: Cell<Watermark>,
     pub(super) enabled: Cell<EventFlags>,
@@ -105,6 +111,7 @@ impl Core {
             write_event: RefCell::default(),
             deferred: RefCell::default(),
             timeouts: OnceCell::new(),
+            limits: OnceCell::new(),
             read_mark: Cell::default(),
             write_mark: Cell::default(),
             // As libevent has it: what is written goes out, what comes waits to be asked for.
@@ -313,8 +320,9 @@ impl Core {
         }
         self.priority.set(Some(priority as u8));
         let timer = self.timeouts().map(|timeouts| &timeouts.timer);
+        let limit = self.limits.get().map(|limits| &limits.timer);
         let events = [&self.read_event, &self.write_event, &self.deferred];
-        for event in events.into_iter().chain(timer) {
+        for event in events.into_iter().chain(timer).chain(limit) {
             if let Some(event) = &*event.borrow() {
                 event.set_priority(priority)?;
             }

@@ -14,6 +14,7 @@ mod filter_link;
 mod flags;
 mod guard;
 mod handler;
+mod limits;
 mod pair;
 mod read;
 mod socket;

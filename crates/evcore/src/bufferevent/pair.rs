@@ -147,7 +147,10 @@ impl Link for PairLink {
             return Ok(Moved { count: 0, blocked: true });
         };
         let arrived = self.other().arrived.get();
-        let room = if other.reading.get() { other.read_mark.get().room(input.len()) } else { 0 };
+        let room = match other.reading.get() {
+            true => other.read_mark.get().room(input.len()).min(other.allowed_besides(arrived)),
+            false => 0,
+        };
         let moved = output.remove_buffer(&mut input, wanted.min(room));
         let blocked = !output.is_empty();
         drop((input, output));

@@ -6,13 +6,15 @@ use std::rc::Rc;
 use crate::base::{Event, EventFlags};
 use crate::error::{Error, Result};
 
+use crate::ratelimit::Direction;
+
 use super::core::{Core, Pending, Suspended};
 use super::transport::Transport;
 use super::BufferEventFlags;
 
 /// The most that one read asks for, in bytes. The buffer reads into a block that stays hot and moves
 /// a few bytes to one that fits, so that asking for much costs nothing when little comes.
-const MOST_READ: usize = 64 * 1024;
+pub(super) const MOST_READ: usize = 64 * 1024;
 
 /// How often in a row a link is read before others get their turn.
 const MOST_ROUNDS: usize = 16;
@@ -25,10 +27,14 @@ impl Core {
                 self.input_is_lent_out();
                 return;
             };
-            let room = self.read_mark.get().room(input.len()).min(MOST_READ);
+            let room = self.read_mark.get().room(input.len());
             if room == 0 {
                 drop(input);
                 self.suspend(Suspended::INPUT_FULL);
+                return;
+            }
+            let room = room.min(self.most_to_read());
+            if room == 0 {
                 return;
             }
             match &*self.transport.borrow() {
@@ -39,6 +45,15 @@ impl Core {
             }
         };
         self.have_read(result);
+    }
+
+    /// The most that one read may bring now. With 0 the rate limits have suspended reading.
+    #[inline]
+    pub(super) fn most_to_read(self: &Rc<Self>) -> usize {
+        if self.limits.get().is_none() {
+            return MOST_READ;
+        }
+        self.limited(Direction::Read)
     }
 
     /// The link may have something to read.
@@ -71,7 +86,7 @@ impl Core {
     }
 
     /// How many bytes may be put into the input now; if none may, reading stops.
-    fn room_to_read(&self) -> Option<usize> {
+    fn room_to_read(self: &Rc<Self>) -> Option<usize> {
         let Ok(input) = self.input.try_borrow() else {
             self.input_is_lent_out();
             return None;
@@ -82,7 +97,10 @@ impl Core {
             self.suspend(Suspended::INPUT_FULL);
             return None;
         }
-        Some(room)
+        if self.limits.get().is_none() {
+            return Some(room);
+        }
+        Some(room.min(self.limited(Direction::Read))).filter(|room| *room > 0)
     }
 
     fn may_tell_readable(&self) -> bool {
@@ -103,7 +121,10 @@ impl Core {
                 self.disable_now(EventFlags::READ);
                 self.tell_event(BufferEventFlags::EOF | BufferEventFlags::READING);
             }
-            Ok((_, length)) => {
+            Ok((count, length)) => {
+                if self.limits.get().is_some() {
+                    self.charge(Direction::Read, count);
+                }
                 if let Some(timeouts) = self.timeouts.get() {
                     timeouts.read.restart(self.base.now());
                 }

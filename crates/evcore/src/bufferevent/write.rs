@@ -5,6 +5,7 @@ use std::rc::{Rc, Weak};
 
 use crate::base::{Event, EventFlags};
 use crate::error::{Error, Result};
+use crate::ratelimit::Direction;
 
 use super::core::{Core, Pending, Suspended};
 use super::read::is_transient;
@@ -15,6 +16,8 @@ use super::BufferEventFlags;
 enum Attempt {
     Wrote(io::Result<usize>),
     Empty,
+    /// The rate limits let nothing pass now.
+    Held,
     Link,
     NoTransport,
 }
@@ -63,9 +66,17 @@ impl Core {
             match &*self.transport.borrow() {
                 Some(Transport::Link(_)) => Attempt::Link,
                 _ if output.is_empty() => Attempt::Empty,
-                Some(Transport::Socket(socket)) => {
-                    Attempt::Wrote(socket.write(&mut output, usize::MAX).map(|_| output.len()))
-                }
+                Some(Transport::Socket(socket)) => match self.most_to_write() {
+                    0 => Attempt::Held,
+                    most => {
+                        let before = output.len();
+                        let result = socket.write(&mut output, most).map(|_| output.len());
+                        if let (Some(_), Ok(left)) = (self.limits.get(), &result) {
+                            self.charge(Direction::Write, before - left);
+                        }
+                        Attempt::Wrote(result)
+                    }
+                },
                 None => Attempt::NoTransport,
             }
         };
@@ -89,6 +100,8 @@ impl Core {
                 self.stop_writing();
                 self.finish();
             }
+            // Goes on when the limits allow it.
+            Attempt::Held => self.stop_writing(),
             Attempt::Link => self.write_link(),
             // Without a socket, what was written can wait; to be closed it need not.
             Attempt::NoTransport if self.is(Suspended::CLOSING) => self.finish_close(),
@@ -96,9 +109,20 @@ impl Core {
         }
     }
 
+    /// The most that one write may take now. With 0 the rate limits hold writing up.
+    #[inline]
+    fn most_to_write(self: &Rc<Self>) -> usize {
+        if self.limits.get().is_none() {
+            return usize::MAX;
+        }
+        self.limited(Direction::Write)
+    }
+
     fn write_link(self: &Rc<Self>) {
         let Some(link) = self.link() else { return };
-        let result = link.write(self, usize::MAX);
+        // What waits below can go on whatever the limits say.
+        let most = if self.output_is_empty() { usize::MAX } else { self.most_to_write() };
+        let result = link.write(self, most);
         if self.is_freed() {
             return;
         }
@@ -111,12 +135,16 @@ impl Core {
             }
         };
         if count > 0 {
+            if self.limits.get().is_some() {
+                self.charge(Direction::Write, count);
+            }
             if let Some(timeouts) = self.timeouts.get() {
                 timeouts.write.restart(self.base.now());
             }
         }
-        let connecting = self.is(Suspended::CONNECTING);
-        if blocked || connecting {
+        if blocked && most == 0 {
+            self.stop_writing();
+        } else if blocked || self.is(Suspended::CONNECTING) {
             self.watch_writing();
         } else {
             self.stop_writing();
