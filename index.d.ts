@@ -394,6 +394,9 @@ export declare function baseWatchEnd(base: Handle, on: boolean): void
  */
 export declare function bevConnect(bev: Handle, host: string, port?: number | undefined | null): void
 
+/** Takes bytes from what may be read and written, or gives some. */
+export declare function bevDecrementLimit(bev: Handle, read: number, write: number): void
+
 /** Why a bufferevent failed when it was not for the operating system: a code and a message. */
 export declare function bevFailure(bev: Handle): Array<string> | null
 
@@ -412,6 +415,12 @@ export declare function bevFilter(below: Handle, functions: number, options: num
 /** Passes on what is queued; mode 0 normal, 1 flush, 2 finished (then ends the sending side). */
 export declare function bevFlush(bev: Handle, what: number, mode: number): void
 
+/**
+ * One of a bufferevent's numbers: 0 and 1 what may be read and written now, 2 and 3 the most that
+ * one read and one write would move now, 4 and 5 the most that they ever move.
+ */
+export declare function bevLimit(bev: Handle, which: number): number
+
 /** The address of our end. */
 export declare function bevLocalAddress(bev: Handle): AddressInfo | null
 
@@ -424,8 +433,20 @@ export declare function bevPeerAddress(bev: Handle): AddressInfo | null
 /** The priority. */
 export declare function bevPriority(bev: Handle): number
 
+/** A bufferevent's own limit. */
+export declare function bevRateLimit(bev: Handle): RateLimit | null
+
+/** Sets the most bytes that one read (2) or one write (4) moves; 0 for what is usual. */
+export declare function bevSetMaxSingle(bev: Handle, what: number, most: number): void
+
 /** Sets the priority of its callbacks. */
 export declare function bevSetPriority(bev: Handle, priority: number): void
+
+/** Limits a bufferevent, or no longer. */
+export declare function bevSetRateLimit(bev: Handle, limit?: RateLimit | undefined | null): void
+
+/** Puts a bufferevent into a group, or with 0 takes it out of the one that it is in. */
+export declare function bevSetRateLimitGroup(bev: Handle, group: Handle): void
 
 /** Delivers READABLE (2) and/or WRITABLE (4) from the loop. */
 export declare function bevTrigger(bev: Handle, what: number): void
@@ -457,6 +478,22 @@ export declare function getaddrinfo(host: string | undefined | null, service: st
 
 /** Lets go of all that is held for the process and for this thread. */
 export declare function globalShutdown(): void
+
+/** What is to be known of a group. */
+export interface GroupState {
+  /** How many bufferevents are in it. */
+  members: number
+  /** The least that one is given at once, in bytes. */
+  minShare: number
+  /** What may be read now. */
+  readLimit: number
+  /** What may be written now. */
+  writeLimit: number
+  /** What was read. */
+  totalRead: number
+  /** What was written. */
+  totalWritten: number
+}
 
 /** The text of 4 or 16 bytes; null for another number of bytes. */
 export declare function inetNtop(bytes: Uint8Array): string | null
@@ -599,6 +636,49 @@ export interface NativeSlowCallback {
 /** Reads an address with a port. */
 export declare function parseSockaddrPort(text: string): AddressInfo
 
+/**
+ * How many bytes may pass in each direction in a tick on average, and at most at once; `Infinity` is
+ * no limit.
+ */
+export interface RateLimit {
+  readRate: number
+  readBurst: number
+  writeRate: number
+  writeBurst: number
+  /** How long a tick is, in milliseconds. */
+  tick: number
+}
+
+/** Takes bytes from what may be read and written, or gives some. */
+export declare function rateLimitGroupDecrement(group: Handle, read: number, write: number): void
+
+/** Ends a group's handle; its members stay in it. */
+export declare function rateLimitGroupFree(group: Handle): void
+
+/** A group's limit. */
+export declare function rateLimitGroupLimit(group: Handle): RateLimit
+
+/** Makes a group. */
+export declare function rateLimitGroupNew(base: Handle, limit: RateLimit): Handle
+
+/** Counts a group's totals from zero again. */
+export declare function rateLimitGroupResetTotals(group: Handle): void
+
+/** Changes a group's limit. */
+export declare function rateLimitGroupSetLimit(group: Handle, limit: RateLimit): void
+
+/** Sets the least that a member is given at once, in bytes. */
+export declare function rateLimitGroupSetMinShare(group: Handle, share: number): void
+
+/** What is to be known of a group now. */
+export declare function rateLimitGroupState(group: Handle): GroupState
+
+/** Checks a limit. */
+export declare function rateLimitNew(limit: RateLimit): RateLimit
+
+/** A limit of so many bytes a second, `Infinity` for none, with a tick and bursts that fit. */
+export declare function rateLimitPerSecond(read: number, write: number): RateLimit
+
 /** Has a base's event made active, from any thread. */
 export declare function remoteActivate(token: string, event: Handle, what: number): void
 
@@ -653,6 +733,8 @@ export interface Statistics {
   listeners: number
   /** Watchers. */
   watchers: number
+  /** Rate limit groups. */
+  rateLimitGroups: number
   /** Handles of the host's loop (libuv) that are open or closing. */
   hostHandles: number
 }

@@ -13,6 +13,8 @@ import {
   EventFlags,
   EvError,
   FilterBufferEvent,
+  RateLimitGroup,
+  TokenBucketConfig,
 } from 'evnode';
 
 const { READ, WRITE } = EventFlags;
@@ -35,6 +37,7 @@ const NO_NUMBER = types(null, '1', true, {}, [], 1n, Symbol('one'), () => 1);
 const NO_WHOLE = ranges(Number.NaN, 1.5, Infinity, -Infinity, 1e300, 2 ** 53);
 const WHOLE = [...NO_NUMBER, ...NO_WHOLE];
 const SIZE = [...WHOLE, ...ranges(-1)];
+const RATE = [...NO_NUMBER, ...ranges(Number.NaN, 0, -1, 1.5, -Infinity, 1e300)];
 const TIME = [...NO_NUMBER.slice(1), ...ranges(Number.NaN, -1, -0.5, Infinity, 1e300)];
 const FLAGS = [...WHOLE, ...ranges(0, -1, 0x10000, 2 ** 32 + 2)];
 const DIRECTIONS = [...WHOLE, ...ranges(0, 1, 8, -2, 2 ** 32 + 2)];
@@ -46,6 +49,7 @@ const NEEDED = [...FUNCTION, ...types(undefined, null)];
 const BASE: Bad[] = [...types(undefined, null, 1, 'base', {}, []), [{ _handle: 1 }, 'HANDLE']];
 const BUFFER = types(undefined, null, 1, 'buffer', {}, Buffer.from('x'), { _handle: 1 });
 const OPTIONS = types(null, 1, 'options', true, []);
+const CONFIG = types(undefined, 1, 'fast', true, {}, { readRate: 1 });
 const SIGNAL = types(null, 1, {}, 'abort');
 
 const nothing = () => {};
@@ -142,6 +146,9 @@ function covers<T extends object>(
 const base = new EventBase();
 const buffer = new EvBuffer();
 const bev = new BufferEvent(base);
+const limit = new TokenBucketConfig({ readRate: 10 });
+const group = new RateLimitGroup(base, limit);
+const elsewhere = new RateLimitGroup(new EventBase(), limit);
 
 covers(
   EventBase,
@@ -325,6 +332,16 @@ covers(
     watermark: { good: [READ], bad: { 0: [...FLAGS, ...ranges(1, 8)] } },
     setTimeouts: { good: [1, 1], bad: { 0: TIME, 1: TIME } },
     setPriority: { good: [0], bad: { 0: [...PRIORITY, [1, 'VALUE']] } },
+    setRateLimit: { good: [limit], bad: { 0: CONFIG } },
+    addToRateLimitGroup: {
+      good: [group],
+      bad: { 0: [...types(undefined, null, 1, {}, limit), [elsewhere, 'VALUE']] },
+    },
+    removeFromRateLimitGroup: { good: [] },
+    setMaxSingleRead: { good: [1], bad: { 0: [...SIZE, ...types(undefined)] } },
+    setMaxSingleWrite: { good: [1], bad: { 0: [...SIZE, ...types(undefined)] } },
+    decrementReadLimit: { good: [-1], bad: { 0: [...WHOLE, ...types(undefined)] } },
+    decrementWriteLimit: { good: [-1], bad: { 0: [...WHOLE, ...types(undefined)] } },
     flush: { good: [WRITE, 'normal'], bad: { 0: DIRECTIONS, 1: WORD } },
     trigger: { good: [READ], bad: { 0: DIRECTIONS } },
     triggerEvent: {
@@ -361,6 +378,20 @@ covers(
     },
   },
   ['free', 'close', 'closed', 'base'],
+);
+
+covers(
+  RateLimitGroup,
+  () => new RateLimitGroup(base, limit),
+  (group) => group.free(),
+  {
+    setConfig: { good: [limit], bad: { 0: [...CONFIG, ...types(null)] } },
+    setMinShare: { good: [1], bad: { 0: [...SIZE, ...types(undefined)] } },
+    decrementRead: { good: [1], bad: { 0: [...WHOLE, ...types(undefined)] } },
+    decrementWrite: { good: [1], bad: { 0: [...WHOLE, ...types(undefined)] } },
+    resetTotals: { good: [] },
+  },
+  ['free'],
 );
 
 covers(
@@ -414,6 +445,32 @@ test('constructors answer bad arguments with an error that says so', (t) => {
         ...config(types(null, 1, 'yes'), 'closeOnFree'),
         ...config(types(null, 1, 'yes'), 'deferCallbacks'),
       ],
+    ],
+    ['RateLimitGroup', (value) => new RateLimitGroup(value as EventBase, limit), BASE],
+    [
+      'RateLimitGroup',
+      (value) => new RateLimitGroup(base, value as TokenBucketConfig),
+      [...CONFIG, ...types(null)],
+    ],
+    [
+      'TokenBucketConfig',
+      (value) => new TokenBucketConfig(value as object),
+      [
+        ...OPTIONS,
+        ...['readRate', 'readBurst', 'writeRate', 'writeBurst'].flatMap((name) =>
+          config([...RATE, [2 ** 53, 'RANGE']], name),
+        ),
+        ...config([...NO_NUMBER.slice(1), ...ranges(Number.NaN, -1, Infinity)], 'tick'),
+        [{ tick: 0.5 }, 'VALUE'],
+        [{ tick: 86_400_001 }, 'VALUE'],
+        [{ readRate: 10, readBurst: 9 }, 'VALUE'],
+        [{ writeRate: Infinity, writeBurst: 9 }, 'VALUE'],
+      ],
+    ],
+    [
+      'TokenBucketConfig.perSecond',
+      (value) => TokenBucketConfig.perSecond(value as object),
+      [...OPTIONS, ...config(RATE, 'read'), ...config(RATE, 'write')],
     ],
     ['BufferEvent.pair', (value) => BufferEvent.pair(value as EventBase), BASE],
     [

@@ -7,6 +7,7 @@ import { closedError, EvError, systemError, typeError } from './errors.js';
 import { BufferEventFlags, EventFlags } from './flags.js';
 import { binding, keep, raw, release } from './native.js';
 import { callback } from './options.js';
+import type { RateLimitGroup } from './ratelimit.js';
 
 /** Is told that the input has grown or the output has shrunk (`bufferevent_data_cb`). */
 export type DataCallback = (bev: BufferEvent) => void;
@@ -38,6 +39,8 @@ interface Rarities {
   partner: BufferEvent | null;
   /** The one that stands on it with a filter. */
   cover: BufferEventCore | null;
+  /** What limits it together with others. */
+  group: RateLimitGroup | null;
   /** The handle while the last bytes are being written. */
   closing: number;
   closed: Promise<void> | null;
@@ -304,6 +307,7 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
       reader: null,
       partner: null,
       cover: null,
+      group: null,
       closing: 0,
       closed: null,
       resolve: null,

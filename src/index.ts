@@ -43,6 +43,12 @@ export {
 } from './listener.js';
 export { Histogram, SLOW_CALLBACK_CHANNEL, type Metrics, type SlowCallback } from './metrics.js';
 export type { Bytes, Encoding, EolStyle } from './options.js';
+export {
+  RateLimitGroup,
+  TokenBucketConfig,
+  type TokenBucketOptions,
+  type Totals,
+} from './ratelimit.js';
 export { BaseHandle, type BaseToken } from './remote.js';
 export {
   Severity,

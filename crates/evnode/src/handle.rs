@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use evcore::base::Watcher;
+use evcore::ratelimit::RateLimitGroup;
 
 use crate::base::Base;
 use crate::buffer::JsBuffer;
@@ -40,6 +41,7 @@ pub(crate) enum Object {
     Output(Rc<JsBev>),
     Listener(Rc<JsListener>),
     Watcher(Rc<Watcher>),
+    Group(RateLimitGroup),
 }
 
 impl Object {
@@ -51,7 +53,7 @@ impl Object {
             Self::Bev(bev) => bev.bev.free(),
             Self::Listener(listener) => listener.listener.free(),
             Self::Watcher(watcher) => watcher.free(),
-            Self::Buffer(_) | Self::Input(_) | Self::Output(_) => {}
+            Self::Buffer(_) | Self::Input(_) | Self::Output(_) | Self::Group(_) => {}
         }
     }
 }

@@ -19,6 +19,7 @@ mod handle;
 mod inspect;
 mod listener;
 mod metrics;
+mod ratelimit;
 mod raw;
 mod remote;
 mod setup;

@@ -4,6 +4,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use evcore::base::Watcher;
+use evcore::ratelimit::RateLimitGroup;
 use napi::sys;
 
 use crate::base::Base;
@@ -132,6 +133,7 @@ objects! {
     Rc<JsBev>: bev, Object::Bev(bev) => bev;
     Rc<JsListener>: listener, Object::Listener(listener) => listener;
     Rc<Watcher>: watcher, Object::Watcher(watcher) => watcher;
+    RateLimitGroup: group, Object::Group(group) => group;
 }
 
 impl EnvState {
