@@ -2,7 +2,7 @@
 //! of it: what libevent has given to C programs, for Rust.
 //!
 //! The modules stand in layers and an import never points up:
-//! [`util`], [`error`] → [`backend`] → [`base`] → [`buffer`] → [`ratelimit`] → [`bufferevent`] → [`listener`].
+//! [`util`], [`error`] → [`backend`] → [`base`] → [`buffer`] → [`ratelimit`] → [`bufferevent`] → [`filter`], [`listener`].
 //!
 //! | libevent | here |
 //! |---|---|
@@ -20,6 +20,8 @@ pub mod buffer;
 #[cfg(feature = "bufferevent")]
 pub mod bufferevent;
 pub mod error;
+#[cfg(feature = "bufferevent")]
+pub mod filter;
 #[cfg(feature = "listener")]
 pub mod listener;
 pub mod log;
