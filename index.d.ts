@@ -424,6 +424,14 @@ export declare function bevLimit(bev: Handle, which: number): number
 /** The address of our end. */
 export declare function bevLocalAddress(bev: Handle): AddressInfo | null
 
+/**
+ * Makes a bufferevent over another one (`below`) with a filter that comes with the library: `gzip`,
+ * `zlib`, `deflate`, `brotli` or `zstd` of a level, which may hold back what is written; `lines` of so
+ * many bytes at most; messages of so many bytes at most after lengths of 1, 2 or 4 bytes, `frames1`,
+ * `frames2` or `frames4`.
+ */
+export declare function bevNamedFilter(below: Handle, name: string, number: number, heldBack: boolean, options: number): Handle
+
 /** Two bufferevents of which each reads what the other writes; options as those of `bevNew`. */
 export declare function bevPair(base: Handle, options: number): Array<Handle>
 

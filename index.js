@@ -874,6 +874,7 @@ module.exports.bevFilter = nativeBinding.bevFilter
 module.exports.bevFlush = nativeBinding.bevFlush
 module.exports.bevLimit = nativeBinding.bevLimit
 module.exports.bevLocalAddress = nativeBinding.bevLocalAddress
+module.exports.bevNamedFilter = nativeBinding.bevNamedFilter
 module.exports.bevPair = nativeBinding.bevPair
 module.exports.bevPeerAddress = nativeBinding.bevPeerAddress
 module.exports.bevPriority = nativeBinding.bevPriority

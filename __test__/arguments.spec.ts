@@ -365,6 +365,7 @@ covers(
       good: [{}],
       bad: { 0: [...OPTIONS, ...SIGNAL.map(([signal, code]): Bad => [{ signal }, code])] },
     },
+    toWeb: { good: [{}], bad: { 0: [...OPTIONS, ...ranges({ readableHighWaterMark: 0 })] } },
     toDuplex: {
       good: [{}],
       bad: {

@@ -41,6 +41,8 @@ interface Rarities {
   cover: BufferEventCore | null;
   /** What limits it together with others. */
   group: RateLimitGroup | null;
+  /** An error that came from elsewhere. */
+  failure: EvError | null;
   /** The handle while the last bytes are being written. */
   closing: number;
   closed: Promise<void> | null;
@@ -133,22 +135,14 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
     if (cover !== null) return cover.close().then(() => this.close());
     this._startClose();
     const rare = this._rare;
-    if (rare === null || rare.closing === 0) return Promise.resolve();
-    rare.closed ??= new Promise<void>((resolve) => {
-      rare.resolve = resolve;
-    });
-    return rare.closed;
+    return rare === null || rare.closing === 0 ? Promise.resolve() : this._whenGone();
   }
 
   /** Frees it at once; what is queued is dropped (`bufferevent_free`). */
   free(): void {
     const rare = this._rare;
     const handle = this._handle === 0 ? (rare?.closing ?? 0) : this._handle;
-    if (handle === 0) {
-      // It is being closed by the one that stands on it.
-      rare?.cover?.free();
-      return;
-    }
+    if (handle === 0) return;
     release(handle);
     raw.bevFree(handle);
     this._letGo();
@@ -165,6 +159,20 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
     return this.close();
   }
 
+  /** @internal A promise of its end. */
+  _whenGone(): Promise<void> {
+    const rare = this._rarities();
+    return (rare.closed ??= new Promise<void>((resolve) => {
+      rare.resolve = resolve;
+    }));
+  }
+
+  /** @internal Has the event callback told of an error that came from elsewhere. */
+  _fail(error: EvError, what: number): void {
+    this._rarities().failure = error;
+    binding.bevTriggerEvent(this._handle, what);
+  }
+
   /** @internal Something besides bytes has happened. */
   _happened(what: number, errno: number): void {
     const event = this._event;
@@ -178,6 +186,8 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
 
   /** @internal What an ERROR was about. */
   _error(what: number, errno: number): EvError {
+    const told = this._rare?.failure ?? null;
+    if (told !== null) return told;
     const syscall = syscallOf(what);
     const failure = errno === 0 ? binding.bevFailure(this._handle) : null;
     if (failure === null) return systemError(errno, syscall);
@@ -277,10 +287,10 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
     this._letGo();
   }
 
-  /** @internal The one that stands on it ends, and it with that. */
+  /** @internal The one that stands on it ends, and it with that: a filter has still to convert. */
   _abandon(): void {
     if (this._handle === 0) return;
-    release(this._handle);
+    this._rarities().closing = this._handle;
     this._letGo();
   }
 
@@ -308,6 +318,7 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
       partner: null,
       cover: null,
       group: null,
+      failure: null,
       closing: 0,
       closed: null,
       resolve: null,

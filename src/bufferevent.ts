@@ -1,6 +1,7 @@
 // BufferEvent: libevent's bufferevent, a socket with an input and an output buffer.
 
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
+import type { ReadableStream, WritableStream } from 'node:stream/web';
 
 import type { AddressInfo } from '../index.js';
 import type { EventBase } from './base.js';
@@ -9,6 +10,7 @@ import { BufferEventCore } from './bufferevent-core.js';
 import { closedError, typeError } from './errors.js';
 import { baseHandle } from './event.js';
 import { EventFlags } from './flags.js';
+import { checkDuplex, StreamPump } from './host.js';
 import { binding, raw } from './native.js';
 import {
   boolean,
@@ -122,6 +124,23 @@ export class BufferEvent extends BufferEventCore {
     ends[0]._rarities().partner = ends[1];
     ends[1]._rarities().partner = ends[0];
     return ends;
+  }
+
+  /**
+   * A bufferevent whose bytes a stream of Node's carries, with back-pressure both ways, so that
+   * watermarks, filters and rate limits work on any stream. It acts as a connection from
+   * `base.connect()` does. The stream belongs to it: an error of the stream is told as `ERROR` with
+   * that as its `cause`, and the stream is destroyed when the bufferevent is gone and all is sent.
+   */
+  static fromDuplex(base: EventBase, stream: Duplex, given?: PairOptions): BufferEvent {
+    const call = 'BufferEvent.fromDuplex';
+    baseHandle(call, base);
+    checkDuplex(call, stream);
+    const [near, far] = BufferEvent.pair(base, options(call, given, {}));
+    near._rarities().partner = null;
+    new StreamPump(stream, near, far).start(call);
+    near._automate();
+    return near;
   }
 
   /** The other end of a pair, or null when it is gone or this is none (`bufferevent_pair_get_partner`). */
@@ -470,5 +489,10 @@ export class BufferEvent extends BufferEventCore {
    */
   toDuplex(options_?: DuplexOptions): Duplex {
     return new BevDuplex(this, options('BufferEvent.toDuplex', options_, {}));
+  }
+
+  /** The bufferevent as the two streams of the web, otherwise as {@link toDuplex}. */
+  toWeb(options_?: DuplexOptions): { readable: ReadableStream; writable: WritableStream } {
+    return Duplex.toWeb(new BevDuplex(this, options('BufferEvent.toWeb', options_, {})));
   }
 }

@@ -26,6 +26,7 @@ export interface SystemErrorFields {
  * - `ERR_EVNODE_UNSUPPORTED`: neither the method nor the platform can do this.
  * - `ERR_EVNODE_TIMEOUT`: a bufferevent's timeout has passed.
  * - `ERR_EVNODE_LINE_TOO_LONG`: a line is longer than `maxLength`.
+ * - `ERR_EVNODE_STREAM`: the stream under a bufferevent failed; `cause` is its error.
  * - `ERR_EVNODE_FILTER`: a filter failed; `cause` is what its function threw, if it did.
  * - `ERR_EVNODE_FROZEN`: the buffer does not allow changes at this end.
  * - `ERR_EVNODE_NO_MEMORY`: a buffer cannot grow any more.

@@ -28,9 +28,15 @@ export { EvError, type SystemErrorFields } from './errors.js';
 export { Event, type EventCallback } from './event.js';
 export {
   FilterBufferEvent,
+  type Compression,
+  type CompressionOptions,
   type FilterFunction,
   type FilterOptions,
   type FilterResult,
+  type FrameOptions,
+  type LayerOptions,
+  type TeeCallback,
+  type WholeLineOptions,
 } from './filter.js';
 export type { Finalizer } from './finalize.js';
 export { BufferEventFlags, EventFlags, Features, LoopExit, LoopFlags } from './flags.js';

@@ -4,6 +4,7 @@ use std::io;
 use std::rc::Rc;
 
 use evcore::bufferevent::{BufferEvent, Filter, FilterResult, FlushMode};
+use evcore::filter::{Compressed, FrameWidth, Frames, Lines};
 use evcore::EvBuffer;
 use napi_derive::napi;
 
@@ -11,7 +12,7 @@ use crate::buffer::JsBuffer;
 use crate::bufferevent::{bev_options, JsBev};
 use crate::dispatch::Kind;
 use crate::env::EnvRef;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::handle::{Handle, Object};
 use crate::raw::cold;
 
@@ -21,6 +22,9 @@ const OUTPUT: i32 = 4;
 /// Which functions JavaScript has.
 const HAS_INPUT: i32 = 1;
 const HAS_OUTPUT: i32 = 2;
+
+/// The most that JavaScript can count exactly.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
 /// A filter whose bytes cross in two buffers, which are JavaScript's while it converts.
 struct JsFilter {
@@ -71,7 +75,7 @@ impl JsFilter {
         self.destination.take(&mut EvBuffer::new())?;
         self.source.buffer.with_unfrozen(|buffer| buffer.add_buffer(source))?;
         let what = mode as i32 | if is_output { OUTPUT } else { 0 };
-        let limit = if limit == usize::MAX { f64::INFINITY } else { limit as f64 };
+        let limit = (limit as f64).min(MAX_SAFE_INTEGER);
         let answer = self.env.ask(Kind::Filter, self.handle, what.into(), limit);
         self.source.take(source)?;
         self.destination.take(destination)?;
@@ -146,5 +150,55 @@ pub fn bev_filter(
         })?;
         base.touch();
         Ok([&[handle], &buffers[..]].concat())
+    })
+}
+
+/// Makes a bufferevent over another one (`below`) with a filter that comes with the library: `gzip`,
+/// `zlib`, `deflate`, `brotli` or `zstd` of a level, which may hold back what is written; `lines` of so
+/// many bytes at most; messages of so many bytes at most after lengths of 1, 2 or 4 bytes, `frames1`,
+/// `frames2` or `frames4`.
+#[napi(catch_unwind)]
+pub fn bev_named_filter(
+    env: napi::Env,
+    below: Handle,
+    name: String,
+    number: f64,
+    held_back: bool,
+    options: i32,
+) -> napi::Result<Handle> {
+    cold(&env, |env| {
+        let (below, options) = (env.bev(below)?, bev_options(options)?);
+        let base = below.base().clone();
+        let handle = JsBev::insert(base.clone(), Some(below.clone()), |_| {
+            let frames = |width| Frames::new(width, number as usize);
+            let (below, level) = (&below.bev, number as i32);
+            Ok(match &*name {
+                "lines" => BufferEvent::filter(below, Lines::new(number as usize), options),
+                "frames1" => BufferEvent::filter(below, frames(FrameWidth::One), options),
+                "frames2" => BufferEvent::filter(below, frames(FrameWidth::Two), options),
+                "frames4" => BufferEvent::filter(below, frames(FrameWidth::Four), options),
+                format => {
+                    let filter = compressed(format, level)?.held_back(held_back);
+                    BufferEvent::filter(below, filter, options)
+                }
+            }?)
+        })?;
+        base.touch();
+        Ok(handle)
+    })
+}
+
+fn compressed(format: &str, level: i32) -> Result<Compressed> {
+    let unsigned = level.unsigned_abs();
+    Ok(match format {
+        "gzip" => Compressed::gzip(unsigned),
+        "zlib" => Compressed::zlib(unsigned),
+        "deflate" => Compressed::deflate(unsigned),
+        "brotli" => Compressed::brotli(unsigned),
+        "zstd" => {
+            let no_memory = |error| Failure::Os { call: "zstd", error, address: None };
+            Compressed::zstd(level).map_err(no_memory)?
+        }
+        _ => return Err(Failure::Range("there is no such filter")),
     })
 }
