@@ -60,11 +60,15 @@ export interface Kinds {
   readonly TURN: 18
   /** `what` token: nobody holds the file segment any more; there is no handle. */
   readonly FILE_CLOSED: 19
+  /** A filter's bytes are to be converted. handle: the bufferevent over it; what: the flush mode (0 to
+   * 2), plus 4 for what is to go out; extra: bytes there is room for. Returns 0 done, 1 more is
+   * needed, 2 the stream ends, 3 failed. It does not throw. */
+  readonly FILTER: 20
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
  * `uncaughtException` from an attached base, and out of `baseLoop` from a blocking one. */
-export type Dispatcher = (kind: number, handle: Handle, what: number, extra: number) => void
+export type Dispatcher = (kind: number, handle: Handle, what: number, extra: number) => number | void
 
 /** Makes each error that the native layer throws. kind: 0 EvError, 1 TypeError, 2 RangeError,
  * 3 system error (then errno is negative, as Node has it, and syscall is set). */
@@ -421,14 +425,46 @@ export declare function baseWatchEnd(base: Handle, on: boolean): void
  */
 export declare function bevConnect(bev: Handle, host: string, port?: number | undefined | null): void
 
+/** Takes bytes from what may be read and written, or gives some. */
+export declare function bevDecrementLimit(bev: Handle, read: number, write: number): void
+
+/** Why a bufferevent failed when it was not for the operating system: a code and a message. */
+export declare function bevFailure(bev: Handle): Array<string> | null
+
 /** Its descriptor, or -1. */
 export declare function bevFd(bev: Handle): number
+
+/**
+ * Makes a bufferevent over another one (`below`) whose bytes FILTER calls convert. `functions` says
+ * what these are asked for: 1 what comes, 2 what goes out; the rest is passed on. Options as those
+ * of `bevNew`.
+ *
+ * @returns the handles of the bufferevent and of the two buffers that FILTER calls are about
+ */
+export declare function bevFilter(below: Handle, functions: number, options: number): Array<Handle>
 
 /** Passes on what is queued; mode 0 normal, 1 flush, 2 finished (then ends the sending side). */
 export declare function bevFlush(bev: Handle, what: number, mode: number): void
 
+/**
+ * One of a bufferevent's numbers: 0 and 1 what may be read and written now, 2 and 3 the most that
+ * one read and one write would move now, 4 and 5 the most that they ever move.
+ */
+export declare function bevLimit(bev: Handle, which: number): number
+
 /** The address of our end. */
 export declare function bevLocalAddress(bev: Handle): AddressInfo | null
+
+/**
+ * Makes a bufferevent over another one (`below`) with a filter that comes with the library: `gzip`,
+ * `zlib`, `deflate`, `brotli` or `zstd` of a level, which may hold back what is written; `lines` of so
+ * many bytes at most; messages of so many bytes at most after lengths of 1, 2 or 4 bytes, `frames1`,
+ * `frames2` or `frames4`.
+ */
+export declare function bevNamedFilter(below: Handle, name: string, number: number, heldBack: boolean, options: number): Handle
+
+/** Two bufferevents of which each reads what the other writes; options as those of `bevNew`. */
+export declare function bevPair(base: Handle, options: number): Array<Handle>
 
 /** The address of the peer. */
 export declare function bevPeerAddress(bev: Handle): AddressInfo | null
@@ -436,8 +472,20 @@ export declare function bevPeerAddress(bev: Handle): AddressInfo | null
 /** The priority. */
 export declare function bevPriority(bev: Handle): number
 
+/** A bufferevent's own limit. */
+export declare function bevRateLimit(bev: Handle): RateLimit | null
+
+/** Sets the most bytes that one read (2) or one write (4) moves; 0 for what is usual. */
+export declare function bevSetMaxSingle(bev: Handle, what: number, most: number): void
+
 /** Sets the priority of its callbacks. */
 export declare function bevSetPriority(bev: Handle, priority: number): void
+
+/** Limits a bufferevent, or no longer. */
+export declare function bevSetRateLimit(bev: Handle, limit?: RateLimit | undefined | null): void
+
+/** Puts a bufferevent into a group, or with 0 takes it out of the one that it is in. */
+export declare function bevSetRateLimitGroup(bev: Handle, group: Handle): void
 
 /** Delivers READABLE (2) and/or WRITABLE (4) from the loop. */
 export declare function bevTrigger(bev: Handle, what: number): void
@@ -502,6 +550,22 @@ export declare function getaddrinfo(host: string | undefined | null, service: st
 
 /** Lets go of all that is held for the process and for this thread. */
 export declare function globalShutdown(): void
+
+/** What is to be known of a group. */
+export interface GroupState {
+  /** How many bufferevents are in it. */
+  members: number
+  /** The least that one is given at once, in bytes. */
+  minShare: number
+  /** What may be read now. */
+  readLimit: number
+  /** What may be written now. */
+  writeLimit: number
+  /** What was read. */
+  totalRead: number
+  /** What was written. */
+  totalWritten: number
+}
 
 /** The text of 4 or 16 bytes; null for another number of bytes. */
 export declare function inetNtop(bytes: Uint8Array): string | null
@@ -660,6 +724,49 @@ export interface PoolClass {
 /** What this thread keeps of blocks for its buffers, the smallest size first. */
 export declare function poolStatistics(): Array<PoolClass>
 
+/**
+ * How many bytes may pass in each direction in a tick on average, and at most at once; `Infinity` is
+ * no limit.
+ */
+export interface RateLimit {
+  readRate: number
+  readBurst: number
+  writeRate: number
+  writeBurst: number
+  /** How long a tick is, in milliseconds. */
+  tick: number
+}
+
+/** Takes bytes from what may be read and written, or gives some. */
+export declare function rateLimitGroupDecrement(group: Handle, read: number, write: number): void
+
+/** Ends a group's handle; its members stay in it. */
+export declare function rateLimitGroupFree(group: Handle): void
+
+/** A group's limit. */
+export declare function rateLimitGroupLimit(group: Handle): RateLimit
+
+/** Makes a group. */
+export declare function rateLimitGroupNew(base: Handle, limit: RateLimit): Handle
+
+/** Counts a group's totals from zero again. */
+export declare function rateLimitGroupResetTotals(group: Handle): void
+
+/** Changes a group's limit. */
+export declare function rateLimitGroupSetLimit(group: Handle, limit: RateLimit): void
+
+/** Sets the least that a member is given at once, in bytes. */
+export declare function rateLimitGroupSetMinShare(group: Handle, share: number): void
+
+/** What is to be known of a group now. */
+export declare function rateLimitGroupState(group: Handle): GroupState
+
+/** Checks a limit. */
+export declare function rateLimitNew(limit: RateLimit): RateLimit
+
+/** A limit of so many bytes a second, `Infinity` for none, with a tick and bursts that fit. */
+export declare function rateLimitPerSecond(read: number, write: number): RateLimit
+
 /** Has a base's event made active, from any thread. */
 export declare function remoteActivate(token: string, event: Handle, what: number): void
 
@@ -719,6 +826,8 @@ export interface Statistics {
   watchers: number
   /** File segments that are held. */
   fileSegments: number
+  /** Rate limit groups. */
+  rateLimitGroups: number
   /** Handles of the host's loop (libuv) that are open or closing. */
   hostHandles: number
 }

@@ -13,6 +13,9 @@ import {
   EventFlags,
   EvError,
   FileSegment,
+  FilterBufferEvent,
+  RateLimitGroup,
+  TokenBucketConfig,
 } from 'evnode';
 
 const { READ, WRITE } = EventFlags;
@@ -35,6 +38,7 @@ const NO_NUMBER = types(null, '1', true, {}, [], 1n, Symbol('one'), () => 1);
 const NO_WHOLE = ranges(Number.NaN, 1.5, Infinity, -Infinity, 1e300, 2 ** 53);
 const WHOLE = [...NO_NUMBER, ...NO_WHOLE];
 const SIZE = [...WHOLE, ...ranges(-1)];
+const RATE = [...NO_NUMBER, ...ranges(Number.NaN, 0, -1, 1.5, -Infinity, 1e300)];
 const TIME = [...NO_NUMBER.slice(1), ...ranges(Number.NaN, -1, -0.5, Infinity, 1e300)];
 const FLAGS = [...WHOLE, ...ranges(0, -1, 0x10000, 2 ** 32 + 2)];
 const DIRECTIONS = [...WHOLE, ...ranges(0, 1, 8, -2, 2 ** 32 + 2)];
@@ -48,6 +52,7 @@ const BUFFER = types(undefined, null, 1, 'buffer', {}, Buffer.from('x'), { _hand
 const SEGMENT = types(undefined, null, 1, 'segment', {}, [], { _handle: 1 });
 const FILE = types(undefined, null, true, {}, [], 1n, () => 'x', 'a\0b');
 const OPTIONS = types(null, 1, 'options', true, []);
+const CONFIG = types(undefined, 1, 'fast', true, {}, { readRate: 1 });
 const SIGNAL = types(null, 1, {}, 'abort');
 
 const named = (name: string, bad: Bad[]) =>
@@ -91,12 +96,24 @@ function check(t: ExecutionContext, name: string, call: () => unknown, code: Cod
   t.is((thrown as EvError).code, `ERR_EVNODE_ARG_${code}`, told);
 }
 
-/** What a class can be asked for by name, with what its prototype and those behind it have. */
+/** What a class and those that it extends can be asked for by name. */
 function members(prototype: object): string[] {
-  if (prototype === Object.prototype) return [];
-  return Object.getOwnPropertyNames(prototype)
-    .filter((name) => name !== 'constructor' && !name.startsWith('_'))
-    .concat(members(Object.getPrototypeOf(prototype) as object));
+  const all = new Set<string>();
+  for (let at = prototype; at !== Object.prototype; at = Object.getPrototypeOf(at) as object) {
+    for (const name of Object.getOwnPropertyNames(at)) {
+      if (name !== 'constructor' && !name.startsWith('_')) all.add(name);
+    }
+  }
+  return [...all];
+}
+
+/** What a class has under a name. */
+function described(prototype: object, name: string): PropertyDescriptor | undefined {
+  for (let at = prototype; at !== null; at = Object.getPrototypeOf(at) as object) {
+    const found = Object.getOwnPropertyDescriptor(at, name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /**
@@ -116,12 +133,9 @@ function covers<T extends object>(
   };
 
   test(`every method of ${type.name} answers bad arguments with an error that says so`, (t) => {
-    const methods = members(type.prototype).filter((name) => {
-      for (let at: object = type.prototype; ; at = Object.getPrototypeOf(at) as object) {
-        const found = Object.getOwnPropertyDescriptor(at, name);
-        if (found) return typeof found.value === 'function';
-      }
-    });
+    const methods = members(type.prototype).filter(
+      (name) => typeof described(type.prototype, name)?.value === 'function',
+    );
     const forgotten = methods.filter((name) => !(name in table) && !always.includes(name));
     t.deepEqual(forgotten, [], 'methods that have no row');
     const object = make();
@@ -163,6 +177,9 @@ const base = new EventBase();
 const buffer = new EvBuffer();
 const segment = new FileSegment(__filename);
 const bev = new BufferEvent(base);
+const limit = new TokenBucketConfig({ readRate: 10 });
+const group = new RateLimitGroup(base, limit);
+const elsewhere = new RateLimitGroup(new EventBase(), limit);
 
 covers(
   EventBase,
@@ -375,6 +392,16 @@ covers(
     watermark: { good: [READ], bad: { 0: [...FLAGS, ...ranges(1, 8)] } },
     setTimeouts: { good: [1, 1], bad: { 0: TIME, 1: TIME } },
     setPriority: { good: [0], bad: { 0: [...PRIORITY, [1, 'VALUE']] } },
+    setRateLimit: { good: [limit], bad: { 0: CONFIG } },
+    addToRateLimitGroup: {
+      good: [group],
+      bad: { 0: [...types(undefined, null, 1, {}, limit), [elsewhere, 'VALUE']] },
+    },
+    removeFromRateLimitGroup: { good: [] },
+    setMaxSingleRead: { good: [1], bad: { 0: [...SIZE, ...types(undefined)] } },
+    setMaxSingleWrite: { good: [1], bad: { 0: [...SIZE, ...types(undefined)] } },
+    decrementReadLimit: { good: [-1], bad: { 0: [...WHOLE, ...types(undefined)] } },
+    decrementWriteLimit: { good: [-1], bad: { 0: [...WHOLE, ...types(undefined)] } },
     flush: { good: [WRITE, 'normal'], bad: { 0: DIRECTIONS, 1: WORD } },
     trigger: { good: [READ], bad: { 0: DIRECTIONS } },
     triggerEvent: {
@@ -412,6 +439,7 @@ covers(
       good: [{}],
       bad: { 0: [...MESSAGE, ...PREFIX, ...named('signal', SIGNAL)] },
     },
+    toWeb: { good: [{}], bad: { 0: [...OPTIONS, ...ranges({ readableHighWaterMark: 0 })] } },
     toDuplex: {
       good: [{}],
       bad: {
@@ -432,6 +460,20 @@ covers(
   () => new FileSegment(__filename),
   (file) => file.free(),
   { onCleanup: { good: [nothing], bad: { 0: NEEDED } } },
+  ['free'],
+);
+
+covers(
+  RateLimitGroup,
+  () => new RateLimitGroup(base, limit),
+  (group) => group.free(),
+  {
+    setConfig: { good: [limit], bad: { 0: [...CONFIG, ...types(null)] } },
+    setMinShare: { good: [1], bad: { 0: [...SIZE, ...types(undefined)] } },
+    decrementRead: { good: [1], bad: { 0: [...WHOLE, ...types(undefined)] } },
+    decrementWrite: { good: [1], bad: { 0: [...WHOLE, ...types(undefined)] } },
+    resetTotals: { good: [] },
+  },
   ['free'],
 );
 
@@ -483,6 +525,54 @@ test('constructors answer bad arguments with an error that says so', (t) => {
       [
         ...types(null, 'options', true, []),
         ...config([...WHOLE.slice(1), ...ranges(-2)], 'fd'),
+        ...config(types(null, 1, 'yes'), 'closeOnFree'),
+        ...config(types(null, 1, 'yes'), 'deferCallbacks'),
+      ],
+    ],
+    ['RateLimitGroup', (value) => new RateLimitGroup(value as EventBase, limit), BASE],
+    [
+      'RateLimitGroup',
+      (value) => new RateLimitGroup(base, value as TokenBucketConfig),
+      [...CONFIG, ...types(null)],
+    ],
+    [
+      'TokenBucketConfig',
+      (value) => new TokenBucketConfig(value as object),
+      [
+        ...OPTIONS,
+        ...['readRate', 'readBurst', 'writeRate', 'writeBurst'].flatMap((name) =>
+          config([...RATE, [2 ** 53, 'RANGE']], name),
+        ),
+        ...config([...NO_NUMBER.slice(1), ...ranges(Number.NaN, -1, Infinity)], 'tick'),
+        [{ tick: 0.5 }, 'VALUE'],
+        [{ tick: 86_400_001 }, 'VALUE'],
+        [{ readRate: 10, readBurst: 9 }, 'VALUE'],
+        [{ writeRate: Infinity, writeBurst: 9 }, 'VALUE'],
+      ],
+    ],
+    [
+      'TokenBucketConfig.perSecond',
+      (value) => TokenBucketConfig.perSecond(value as object),
+      [...OPTIONS, ...config(RATE, 'read'), ...config(RATE, 'write')],
+    ],
+    ['BufferEvent.pair', (value) => BufferEvent.pair(value as EventBase), BASE],
+    [
+      'BufferEvent.pair',
+      (value) => BufferEvent.pair(base, value as object),
+      [...OPTIONS, ...config(types(null, 1, 'yes'), 'deferCallbacks')],
+    ],
+    [
+      'FilterBufferEvent',
+      (value) => new FilterBufferEvent(value as BufferEvent),
+      [...BUFFER, ...types(buffer, base)],
+    ],
+    [
+      'FilterBufferEvent',
+      (value) => new FilterBufferEvent(bev, value as object),
+      [
+        ...OPTIONS,
+        ...config(FUNCTION, 'input'),
+        ...config(FUNCTION, 'output'),
         ...config(types(null, 1, 'yes'), 'closeOnFree'),
         ...config(types(null, 1, 'yes'), 'deferCallbacks'),
       ],

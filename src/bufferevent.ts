@@ -1,18 +1,20 @@
 // BufferEvent: libevent's bufferevent, a socket with an input and an output buffer.
 
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
+import type { ReadableStream, WritableStream } from 'node:stream/web';
 
 import type { AddressInfo } from '../index.js';
 import type { EventBase } from './base.js';
 import { EvBuffer, handleOf } from './buffer.js';
-import { closedError, EvError, systemError, typeError } from './errors.js';
+import { BufferEventCore } from './bufferevent-core.js';
+import { closedError, typeError } from './errors.js';
 import { baseHandle } from './event.js';
-import { BufferEventFlags, EventFlags } from './flags.js';
-import { binding, keep, raw, release } from './native.js';
+import { EventFlags } from './flags.js';
+import { checkDuplex, StreamPump } from './host.js';
+import { binding, raw } from './native.js';
 import {
   boolean,
   bytes,
-  callback,
   choice,
   descriptor,
   directions,
@@ -28,6 +30,7 @@ import {
 } from './options.js';
 import { readChunks, readFrames, readParts } from './readers.js';
 import type { FrameReadOptions, SplitReadOptions } from './readers.js';
+import { amount, limitOf, RateLimitGroup, TokenBucketConfig } from './ratelimit.js';
 import { readAll, readSome } from './slab.js';
 import {
   BevDuplex,
@@ -37,21 +40,6 @@ import {
   type DuplexOptions,
   type LineOptions,
 } from './streams.js';
-
-/** Is told that the input has grown or the output has shrunk (`bufferevent_data_cb`). */
-export type DataCallback = (bev: BufferEvent) => void;
-/** Is told of everything else, `error` being set with `BufferEventFlags.ERROR` (`bufferevent_event_cb`). */
-export type BufferEventCallback = (bev: BufferEvent, what: number, error: EvError | null) => void;
-
-/** What a bufferevent calls; one that is left out is not called. */
-export interface BufferEventCallbacks {
-  /** The input holds at least the read low-water mark. */
-  read?: DataCallback | null;
-  /** The output holds the write low-water mark or less. */
-  write?: DataCallback | null;
-  /** The connection was made, ended or failed, or a timeout has passed. */
-  event?: BufferEventCallback | null;
-}
 
 /** How a bufferevent is made. */
 export interface BufferEventOptions {
@@ -63,51 +51,33 @@ export interface BufferEventOptions {
   deferCallbacks?: boolean;
 }
 
+/** How a pair is made. */
+export interface PairOptions {
+  /** Run callbacks after the events that are active, not at once (`BEV_OPT_DEFER_CALLBACKS`). */
+  deferCallbacks?: boolean;
+}
+
 /** Passes on what can be passed on well, all, or all because no more will follow. */
 export type FlushMode = 'normal' | 'flush' | 'finished';
 
-/** Something that has taken the place of the callbacks: an iterator or a stream. */
-export interface Reader {
-  /** @internal The bufferevent was closed, or given other callbacks. */
-  _gone(): void;
-}
-
-/** What few bufferevents have, apart so that the many stay small. */
-interface Rarities {
-  input: EvBuffer | null;
-  output: EvBuffer | null;
-  reader: Reader | null;
-  /** The handle while the last bytes are being written. */
-  closing: number;
-  closed: Promise<void> | null;
-  resolve: (() => void) | null;
-}
-
 const { bevWrite, bevWriteString, bevForward, bevInputLength, bevOutputLength } = raw;
 const { READ, WRITE } = EventFlags;
-const { CONNECTED, ERROR, READING, WRITING } = BufferEventFlags;
-
-// Bits of `bevSetCallbacks`.
-const ON_READ = 1;
-const ON_WRITE = 2;
-const ON_EVENT = 4;
-const ON_CLOSED = 8;
-
-/** Start to read when there is a first read callback, as connections from `listen` and `connect` do. */
-const AUTO_READ = 1;
-/** Close at the end, an error or a timeout when there is no event callback. */
-const AUTO_CLOSE = 2;
-
-/** In which call an error happened. */
-function syscallOf(what: number): string {
-  if ((what & READING) !== 0) return 'read';
-  return (what & WRITING) !== 0 ? 'write' : 'connect';
-}
 
 /** The native layer's number of options. */
-export function optionBits(call: string, given: BufferEventOptions): number {
+export function optionBits(
+  call: string,
+  given: { closeOnFree?: boolean; deferCallbacks?: boolean },
+): number {
   const close = boolean(call, 'closeOnFree', given.closeOnFree, true) ? 1 : 0;
   return close | (boolean(call, 'deferCallbacks', given.deferCallbacks, false) ? 4 : 0);
+}
+
+function create(base: EventBase, given: BufferEventOptions | undefined): number {
+  const call = 'new BufferEvent';
+  const native = baseHandle(call, base);
+  const chosen = options(call, given, {});
+  const fd = descriptor(call, chosen.fd ?? -1);
+  return raw.bevNew(native, fd, optionBits(call, chosen));
 }
 
 /**
@@ -122,19 +92,8 @@ export function optionBits(call: string, given: BufferEventOptions): number {
  * and at their end, an error or a timeout they are closed unless they have an event callback. Those
  * made by `new` do as libevent's: they read once {@link enable enabled}, and nothing closes them.
  */
-export class BufferEvent implements Disposable, AsyncDisposable {
-  /** @internal */
-  _handle: number;
-  /** @internal */
-  readonly _base: EventBase;
-  /** @internal */
-  _read: DataCallback | null = null;
-  /** @internal */
-  _write: DataCallback | null = null;
-  private _event: BufferEventCallback | null = null;
+export class BufferEvent extends BufferEventCore {
   private _writeHigh = 0;
-  private _auto = 0;
-  private _rare: Rarities | null = null;
 
   /**
    * A bufferevent that writes but does not read until {@link enable} (`bufferevent_socket_new`).
@@ -142,31 +101,55 @@ export class BufferEvent implements Disposable, AsyncDisposable {
    * @param base where it runs
    */
   constructor(base: EventBase, options?: BufferEventOptions);
-  /** @internal A connection that was accepted. */
-  constructor(base: EventBase, handle: number);
-  constructor(base: EventBase, given?: BufferEventOptions | number) {
-    this._base = base;
-    if (typeof given === 'number') {
-      this._handle = given;
-      this._auto = AUTO_CLOSE | AUTO_READ;
-    } else {
-      const call = 'new BufferEvent';
-      const handle = baseHandle(call, base);
-      const chosen = options(call, given, {});
-      const fd = descriptor(call, chosen.fd ?? -1);
-      this._handle = raw.bevNew(handle, fd, optionBits(call, chosen));
-    }
-    keep(this._handle, this);
+  /** @internal One that the native layer has made, and what it does by itself. */
+  constructor(base: EventBase, handle: number, auto: number);
+  constructor(base: EventBase, given?: BufferEventOptions | number, auto = 0) {
+    super(base, typeof given === 'number' ? given : create(base, given), auto);
   }
 
-  /** The base (`bufferevent_get_base`). */
-  get base(): EventBase {
-    return this._base;
+  /**
+   * Makes two bufferevents of which each reads what the other writes, without a socket
+   * (`bufferevent_pair_new`). What one may not read, because it is not enabled or at its high-water
+   * mark, waits in the output of the other. When one is freed or closed the other reads the end.
+   */
+  static pair(base: EventBase, given?: PairOptions): [BufferEvent, BufferEvent] {
+    const call = 'BufferEvent.pair';
+    const native = baseHandle(call, base);
+    const [one = 0, other = 0] = binding.bevPair(
+      native,
+      optionBits(call, options(call, given, {})),
+    );
+    const ends: [BufferEvent, BufferEvent] = [
+      new BufferEvent(base, one, 0),
+      new BufferEvent(base, other, 0),
+    ];
+    ends[0]._rarities().partner = ends[1];
+    ends[1]._rarities().partner = ends[0];
+    return ends;
   }
 
-  /** Whether it was closed or freed. */
-  get closed(): boolean {
-    return this._handle === 0;
+  /**
+   * A bufferevent whose bytes a stream of Node's carries, with back-pressure both ways, so that
+   * watermarks, filters and rate limits work on any stream. It acts as a connection from
+   * `base.connect()` does. The stream belongs to it: an error of the stream is told as `ERROR` with
+   * that as its `cause`, and the stream is destroyed when the bufferevent is gone and all is sent.
+   */
+  static fromDuplex(base: EventBase, stream: Duplex, given?: PairOptions): BufferEvent {
+    const call = 'BufferEvent.fromDuplex';
+    baseHandle(call, base);
+    checkDuplex(call, stream);
+    const [near, far] = BufferEvent.pair(base, options(call, given, {}));
+    near._rarities().partner = null;
+    new StreamPump(stream, near, far).start(call);
+    near._automate();
+    return near;
+  }
+
+  /** The other end of a pair, or null when it is gone or this is none (`bufferevent_pair_get_partner`). */
+  get partner(): BufferEvent | null {
+    if (this._handle === 0) throw closedError('BufferEvent.partner');
+    const { partner } = this._rarities();
+    return partner === null || partner.closed ? null : partner;
   }
 
   /** The socket's descriptor, or -1 (`bufferevent_getfd`). */
@@ -226,25 +209,6 @@ export class BufferEvent implements Disposable, AsyncDisposable {
     const call = 'BufferEvent.connect';
     const { host = '127.0.0.1', port } = endpoint(call, options(call, address, { port: -1 }));
     binding.bevConnect(this._handle, host, port);
-    return this;
-  }
-
-  /** Sets what is called, in place of all that was set before (`bufferevent_setcb`). */
-  setCallbacks(callbacks: BufferEventCallbacks): this {
-    const call = 'BufferEvent.setCallbacks';
-    if (typeof callbacks !== 'object' || callbacks === null) {
-      throw typeError(call, 'callbacks', 'an object with read, write and event', callbacks);
-    }
-    const read = callback(call, 'read', callbacks.read);
-    const write = callback(call, 'write', callbacks.write);
-    const event = callback(call, 'event', callbacks.event);
-    this._install(read, write, event);
-    const rare = this._rare;
-    if (rare !== null && rare.reader !== null) {
-      const { reader } = rare;
-      rare.reader = null;
-      reader._gone();
-    }
     return this;
   }
 
@@ -361,6 +325,114 @@ export class BufferEvent implements Disposable, AsyncDisposable {
     return this;
   }
 
+  /**
+   * Limits how fast it reads and writes, or with null does not any more (`bufferevent_set_rate_limit`).
+   * A limit can be changed at any time.
+   */
+  setRateLimit(config: TokenBucketConfig | null): this {
+    const limit = config === null ? null : limitOf('BufferEvent.setRateLimit', config);
+    binding.bevSetRateLimit(this._handle, limit);
+    return this;
+  }
+
+  /** The limit of its own, or null. */
+  get rateLimit(): TokenBucketConfig | null {
+    const limit = binding.bevRateLimit(this._handle);
+    return limit === null ? null : new TokenBucketConfig({}, limit);
+  }
+
+  /**
+   * Puts it into a group of its base, out of the one that it may be in, which limits it together with
+   * the others (`bufferevent_add_to_rate_limit_group`).
+   */
+  addToRateLimitGroup(group: RateLimitGroup): this {
+    const call = 'BufferEvent.addToRateLimitGroup';
+    if (!(group instanceof RateLimitGroup)) {
+      throw typeError(call, 'group', 'a RateLimitGroup', group);
+    }
+    if (group._handle === 0) throw closedError(call);
+    binding.bevSetRateLimitGroup(this._handle, group._handle);
+    this._rarities().group = group;
+    return this;
+  }
+
+  /** Takes it out of its group, if it is in one (`bufferevent_remove_from_rate_limit_group`). */
+  removeFromRateLimitGroup(): this {
+    binding.bevSetRateLimitGroup(this._handle, 0);
+    this._rarities().group = null;
+    return this;
+  }
+
+  /** The group that it is in, or null. */
+  get rateLimitGroup(): RateLimitGroup | null {
+    if (this._handle === 0) throw closedError('BufferEvent.rateLimitGroup');
+    return this._rarities().group;
+  }
+
+  /**
+   * Bytes that its own limit allows to be read now, negative after too many were; `Infinity` without
+   * a limit (`bufferevent_get_read_limit`).
+   */
+  get readLimit(): number {
+    return binding.bevLimit(this._handle, 0);
+  }
+
+  /** Bytes that its own limit allows to be written now (`bufferevent_get_write_limit`). */
+  get writeLimit(): number {
+    return binding.bevLimit(this._handle, 1);
+  }
+
+  /** Bytes that one read might bring now, all limits considered (`bufferevent_get_max_to_read`). */
+  get maxToRead(): number {
+    return binding.bevLimit(this._handle, 2);
+  }
+
+  /** Bytes that one write might take now, all limits considered (`bufferevent_get_max_to_write`). */
+  get maxToWrite(): number {
+    return binding.bevLimit(this._handle, 3);
+  }
+
+  /** The most bytes that one read brings (`bufferevent_get_max_single_read`). */
+  get maxSingleRead(): number {
+    return binding.bevLimit(this._handle, 4);
+  }
+
+  /** The most bytes that one write takes (`bufferevent_get_max_single_write`). */
+  get maxSingleWrite(): number {
+    return binding.bevLimit(this._handle, 5);
+  }
+
+  /** Limits how many bytes one read brings; 0 for what is usual, 64 KiB (`bufferevent_set_max_single_read`). */
+  setMaxSingleRead(bytes_: number): this {
+    size('BufferEvent.setMaxSingleRead', 'bytes', bytes_);
+    binding.bevSetMaxSingle(this._handle, READ, bytes_);
+    return this;
+  }
+
+  /** Limits how many bytes one write takes; 0 for no limit (`bufferevent_set_max_single_write`). */
+  setMaxSingleWrite(bytes_: number): this {
+    size('BufferEvent.setMaxSingleWrite', 'bytes', bytes_);
+    binding.bevSetMaxSingle(this._handle, WRITE, bytes_);
+    return this;
+  }
+
+  /**
+   * Takes bytes from what its own limit allows to be read, that passed some other way; a negative
+   * number gives some, up to the burst (`bufferevent_decrement_read_limit`).
+   */
+  decrementReadLimit(bytes_: number): this {
+    amount('BufferEvent.decrementReadLimit', bytes_);
+    binding.bevDecrementLimit(this._handle, bytes_, 0);
+    return this;
+  }
+
+  /** As {@link decrementReadLimit}, for writing (`bufferevent_decrement_write_limit`). */
+  decrementWriteLimit(bytes_: number): this {
+    amount('BufferEvent.decrementWriteLimit', bytes_);
+    binding.bevDecrementLimit(this._handle, 0, bytes_);
+    return this;
+  }
+
   /** Sets the priority of its callbacks; 0 is the most urgent (`bufferevent_priority_set`). */
   setPriority(priority: number): this {
     integer('BufferEvent.setPriority', 'priority', priority, 0, 255);
@@ -444,155 +516,8 @@ export class BufferEvent implements Disposable, AsyncDisposable {
     return new BevDuplex(this, options('BufferEvent.toDuplex', options_, {}));
   }
 
-  /**
-   * Stops reading, writes what is queued, and frees; no callback runs any more.
-   *
-   * @returns a promise of the moment when all is written, or cannot be any more. A peer that does
-   * not read holds that up: a write timeout set before bounds it, {@link free} ends it.
-   */
-  close(): Promise<void> {
-    this._startClose();
-    const rare = this._rare;
-    if (rare === null || rare.closing === 0) return Promise.resolve();
-    rare.closed ??= new Promise<void>((resolve) => {
-      rare.resolve = resolve;
-    });
-    return rare.closed;
-  }
-
-  /** Frees it at once; what is queued is dropped (`bufferevent_free`). */
-  free(): void {
-    const handle = this._handle === 0 ? (this._rare?.closing ?? 0) : this._handle;
-    if (handle === 0) return;
-    release(handle);
-    raw.bevFree(handle);
-    this._letGo();
-    this._closed();
-  }
-
-  /** As {@link free}. */
-  [Symbol.dispose](): void {
-    this.free();
-  }
-
-  /** As {@link close}. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  /** @internal Something besides bytes has happened. */
-  _happened(what: number, errno: number): void {
-    const event = this._event;
-    if (event !== null) {
-      event(this, what, (what & ERROR) === 0 ? null : systemError(errno, syscallOf(what)));
-    } else if ((this._auto & AUTO_CLOSE) !== 0 && what !== CONNECTED) {
-      this._startClose();
-    }
-  }
-
-  /** @internal All is written that was queued when it was closed. */
-  _closed(): void {
-    const rare = this._rare;
-    if (rare === null) return;
-    if (rare.closing !== 0) release(rare.closing);
-    rare.closing = 0;
-    rare.resolve?.();
-  }
-
-  /** @internal It came from `connect`. */
-  _automate(): void {
-    this._auto = AUTO_CLOSE | AUTO_READ;
-    raw.bevSetCallbacks(this._handle, ON_EVENT);
-  }
-
-  /** @internal Whether nobody would notice what happens to it. */
-  get _idle(): boolean {
-    return this._handle !== 0 && this._read === null && this._event === null;
-  }
-
-  /** @internal Gives it to a reader. */
-  _attach(
-    call: string,
-    reader: Reader,
-    read: DataCallback | null,
-    event: BufferEventCallback,
-  ): void {
-    if (this._handle === 0) throw closedError(call);
-    const rare = this._rarities();
-    if (rare.reader !== null) {
-      const message = `${call}: an iterator or a stream reads from it already; end that first`;
-      throw new EvError('ERR_EVNODE_BUSY', message);
-    }
-    this._install(read, null, event);
-    if (read !== null) raw.bevEnable(this._handle, READ);
-    rare.reader = reader;
-  }
-
-  /** @internal Takes it from its reader: nothing is read until there is another. */
-  _detach(reader: Reader): void {
-    const rare = this._rare;
-    if (this._handle === 0 || rare === null || rare.reader !== reader) return;
-    rare.reader = null;
-    this._install(null, null, null);
-    raw.bevDisable(this._handle, READ);
-    if ((this._auto & AUTO_CLOSE) !== 0) this._auto |= AUTO_READ;
-  }
-
-  /** @internal Starts or ends calls of a reader when the output has shrunk. */
-  _setWrite(write: DataCallback | null): void {
-    this._install(this._read, write, this._event);
-  }
-
-  private _install(
-    read: DataCallback | null,
-    write: DataCallback | null,
-    event: BufferEventCallback | null,
-  ): void {
-    const mask = ON_EVENT | (read === null ? 0 : ON_READ) | (write === null ? 0 : ON_WRITE);
-    raw.bevSetCallbacks(this._handle, mask);
-    this._read = read;
-    this._write = write;
-    this._event = event;
-    if (read !== null && (this._auto & AUTO_READ) !== 0) {
-      this._auto &= ~AUTO_READ;
-      raw.bevEnable(this._handle, READ);
-      // What an iterator has left.
-      if (bevInputLength(this._handle) > 0) binding.bevTrigger(this._handle, READ);
-    }
-  }
-
-  private _startClose(): void {
-    const handle = this._handle;
-    if (handle === 0) return;
-    raw.bevSetCallbacks(handle, ON_CLOSED);
-    raw.bevClose(handle);
-    this._rarities().closing = handle;
-    this._letGo();
-  }
-
-  /** Ends what JavaScript can do with it. */
-  private _letGo(): void {
-    this._handle = 0;
-    this._read = null;
-    this._write = null;
-    this._event = null;
-    const rare = this._rare;
-    if (rare === null) return;
-    rare.input?._letGo();
-    rare.output?._letGo();
-    const { reader } = rare;
-    rare.reader = null;
-    reader?._gone();
-  }
-
-  private _rarities(): Rarities {
-    return (this._rare ??= {
-      input: null,
-      output: null,
-      reader: null,
-      closing: 0,
-      closed: null,
-      resolve: null,
-    });
+  /** The bufferevent as the two streams of the web, otherwise as {@link toDuplex}. */
+  toWeb(options_?: DuplexOptions): { readable: ReadableStream; writable: WritableStream } {
+    return Duplex.toWeb(new BevDuplex(this, options('BufferEvent.toWeb', options_, {})));
   }
 }

@@ -4,7 +4,8 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 
 import type { EventBase } from './base.js';
-import { BufferEvent, type BufferEventOptions, type Reader } from './bufferevent.js';
+import type { Reader } from './bufferevent-core.js';
+import { BufferEvent, type BufferEventOptions } from './bufferevent.js';
 import { closedError, EvError, systemError } from './errors.js';
 import { BufferEventFlags } from './flags.js';
 import { abortSignal, endpoint, milliseconds, options } from './options.js';

@@ -21,17 +21,32 @@ export type { FrameOptions, FramePrefix, SplitOptions } from './buffer-frames.js
 export type { ByteSource, CollectOptions } from './buffer-streams.js';
 export {
   BufferEvent,
-  type BufferEventCallback,
-  type BufferEventCallbacks,
   type BufferEventOptions,
-  type DataCallback,
   type FlushMode,
+  type PairOptions,
 } from './bufferevent.js';
+export type {
+  BufferEventCallback,
+  BufferEventCallbacks,
+  DataCallback,
+} from './bufferevent-core.js';
 export type { Attachment, EventConfig } from './config.js';
 export type { ConnectOptions } from './connect.js';
 export { EvError, type SystemErrorFields } from './errors.js';
 export { Event, type EventCallback, type EventOwner } from './event.js';
 export { FileSegment, type FileSegmentOptions, type FileSource } from './file-segment.js';
+export {
+  FilterBufferEvent,
+  type Compression,
+  type CompressionOptions,
+  type FilterFunction,
+  type FilterOptions,
+  type FilterResult,
+  type FrameFilterOptions,
+  type LayerOptions,
+  type TeeCallback,
+  type WholeLineOptions,
+} from './filter.js';
 export type { Finalizer } from './finalize.js';
 export { BufferEventFlags, EventFlags, Features, LoopExit, LoopFlags } from './flags.js';
 export { LoopHold } from './hold.js';
@@ -52,6 +67,12 @@ export {
 } from './metrics.js';
 export type { Bytes, Encoding, EolStyle } from './options.js';
 export type { FrameReadOptions, SplitReadOptions } from './readers.js';
+export {
+  RateLimitGroup,
+  TokenBucketConfig,
+  type TokenBucketOptions,
+  type Totals,
+} from './ratelimit.js';
 export { BaseHandle, type BaseToken } from './remote.js';
 export {
   Severity,

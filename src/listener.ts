@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 
 import type { AddressInfo, ListenerOptions } from '../index.js';
 import type { EventBase } from './base.js';
+import { AUTO } from './bufferevent-core.js';
 import { BufferEvent, optionBits } from './bufferevent.js';
 import { EvError, rangeError, systemError, typeError } from './errors.js';
 import { baseHandle } from './event.js';
@@ -236,7 +237,7 @@ export class ConnListener implements Disposable {
       this._onSocket?.(extra, this);
       return;
     }
-    const conn = new BufferEvent(this._base, extra);
+    const conn = new BufferEvent(this._base, extra, AUTO);
     if (this._callback !== null) {
       this._give(conn, this._callback);
       return;

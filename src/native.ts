@@ -5,6 +5,7 @@ import type { EvBuffer } from './buffer.js';
 import type { BufferEvent } from './bufferevent.js';
 import { nativeError } from './errors.js';
 import type { Event, EventOwner } from './event.js';
+import type { FilterBufferEvent } from './filter.js';
 import type { ConnListener } from './listener.js';
 import { loadBinding } from './load.js';
 import type { Watcher } from './watch.js';
@@ -22,7 +23,7 @@ const OBJECTS = Symbol.for('evnode.objects');
 const { EVENT, READABLE, WRITABLE, BEV_EVENT, ACCEPTED, LISTENER_ERROR } = raw.kinds;
 const { BUFFER_CHANGED, LOOP_ENDED, ONCE, CLOSED } = raw.kinds;
 const { PREPARE, CHECK, FINALIZED, SLOW_CALLBACK, MESSAGE, ACTIVATED, COLLECTED } = raw.kinds;
-const { TURN, FILE_CLOSED } = raw.kinds;
+const { TURN, FILE_CLOSED, FILTER } = raw.kinds;
 
 /**
  * The objects that must live because the native layer may call them, by the slot of their handle:
@@ -93,7 +94,7 @@ function dispatchCollected(count: number): void {
   }
 }
 
-function dispatch(kind: number, handle: number, what: number, extra: number): void {
+function dispatch(kind: number, handle: number, what: number, extra: number): number | void {
   if (kind === COLLECTED) return dispatchCollected(handle);
   if (kind === FILE_CLOSED) return fileClosed(what);
   const target = objects[handle & SLOT];
@@ -126,7 +127,7 @@ function call(kind: number, target: EventOwner, what: number, extra: number): vo
 }
 
 /** Tells of anything else. */
-function tell(kind: number, target: Target, what: number, extra: number): void {
+function tell(kind: number, target: Target, what: number, extra: number): number | void {
   if (kind === ONCE) (target as EventBase)._running = null;
   else if (kind === PREPARE || kind === CHECK) (target as Watcher)._base._running = null;
   switch (kind) {
@@ -151,6 +152,8 @@ function tell(kind: number, target: Target, what: number, extra: number): void {
       return (target as EventBase)._activated(extra, what);
     case TURN:
       return (target as EventBase)._turned(what, extra);
+    case FILTER:
+      return (target as FilterBufferEvent)._convert(what, extra);
   }
 }
 

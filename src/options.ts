@@ -50,6 +50,12 @@ export function optionalSize(call: string, name: string, value: unknown): number
   return value === undefined ? -1 : size(call, name, value);
 }
 
+/** Bytes that may pass; `Infinity`, for no limit, when there is none. */
+export function rate(call: string, name: string, value: unknown): number {
+  if (value === undefined || value === Infinity) return Infinity;
+  return integer(call, name, value, 1, MOST_BYTES);
+}
+
 /** A file descriptor, or -1. */
 export function descriptor(call: string, value: unknown): number {
   return integer(call, 'fd', value, -1, 0x7fff_ffff);

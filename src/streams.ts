@@ -2,7 +2,8 @@
 
 import { Duplex } from 'node:stream';
 
-import type { BufferEvent, Reader } from './bufferevent.js';
+import type { Reader } from './bufferevent-core.js';
+import type { BufferEvent } from './bufferevent.js';
 import { closedError, EvError } from './errors.js';
 import { BufferEventFlags, EventFlags } from './flags.js';
 import { raw } from './native.js';

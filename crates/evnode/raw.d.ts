@@ -60,11 +60,15 @@ export interface Kinds {
   readonly TURN: 18
   /** `what` token: nobody holds the file segment any more; there is no handle. */
   readonly FILE_CLOSED: 19
+  /** A filter's bytes are to be converted. handle: the bufferevent over it; what: the flush mode (0 to
+   * 2), plus 4 for what is to go out; extra: bytes there is room for. Returns 0 done, 1 more is
+   * needed, 2 the stream ends, 3 failed. It does not throw. */
+  readonly FILTER: 20
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
  * `uncaughtException` from an attached base, and out of `baseLoop` from a blocking one. */
-export type Dispatcher = (kind: number, handle: Handle, what: number, extra: number) => void
+export type Dispatcher = (kind: number, handle: Handle, what: number, extra: number) => number | void
 
 /** Makes each error that the native layer throws. kind: 0 EvError, 1 TypeError, 2 RangeError,
  * 3 system error (then errno is negative, as Node has it, and syscall is set). */

@@ -3,8 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use evcore::buffer::EolStyle;
-use evcore::buffer::EvBuffer;
+use evcore::buffer::{BufferEnd, EolStyle, EvBuffer};
 use napi_derive::napi;
 
 use crate::bufferevent::JsBev;
@@ -39,6 +38,15 @@ impl JsBuffer {
             self.tell(length);
         }
         result
+    }
+
+    /// As [`with`](Self::with), on a buffer that allows changes at both ends from now on.
+    pub(crate) fn with_unfrozen<R>(&self, run: impl FnOnce(&mut EvBuffer) -> R) -> R {
+        self.with(|buffer| {
+            buffer.unfreeze(BufferEnd::Front);
+            buffer.unfreeze(BufferEnd::Back);
+            run(buffer)
+        })
     }
 
     #[cold]

@@ -1,6 +1,7 @@
 //! Bufferevents: `BufferEvent`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 
 use evcore::bufferevent::{
@@ -22,6 +23,8 @@ use crate::raw::{cold, OwnedFd};
 pub(crate) struct JsBev {
     pub(crate) bev: BufferEvent,
     pub(crate) callbacks: Rc<Callbacks>,
+    /// The one below, if it is a filter's.
+    below: Option<Rc<JsBev>>,
     /// Handles of its buffers, 0 while nobody has asked for them.
     pub(crate) input: Cell<Handle>,
     pub(crate) output: Cell<Handle>,
@@ -33,6 +36,8 @@ pub(crate) struct Callbacks {
     handle: Handle,
     /// Which callbacks JavaScript has: `READABLE` and so on.
     pub(crate) mask: Cell<u8>,
+    /// The last error, if it was not the operating system's.
+    failure: RefCell<Option<io::Error>>,
 }
 
 const READABLE: u8 = 1;
@@ -65,7 +70,11 @@ impl BufferEventHandler for Callbacks {
 
     fn event(&self, bev: &BufferEvent, what: BufferEventFlags) {
         if self.has(EVENT) {
-            let errno = bev.take_error().map_or(0, |error| address::errno(&error));
+            let error = bev.take_error();
+            let errno = error.as_ref().map_or(0, address::errno);
+            if errno == 0 && error.is_some() {
+                self.failure.replace(error);
+            }
             self.emit(Kind::BevEvent, what.bits().into(), errno.into());
         }
     }
@@ -83,18 +92,32 @@ impl BufferEventHandler for Callbacks {
 }
 
 impl JsBev {
-    /// Makes a bufferevent whose callbacks are the dispatcher.
+    /// Makes a bufferevent over a socket.
     pub(crate) fn create(base: Rc<Base>, fd: Option<OwnedFd>, options: i32) -> Result<Handle> {
-        let options = u32::try_from(options).ok().and_then(BufferEventOptions::from_bits);
-        let options = options.ok_or(Failure::Range("these are no bufferevent options"))?;
+        let options = bev_options(options)?;
+        Self::insert(base.clone(), None, |_| Ok(BufferEvent::socket(&base.base, fd, options)?))
+    }
+
+    /// Makes a bufferevent for a handle, with the dispatcher for its callbacks.
+    pub(crate) fn insert(
+        base: Rc<Base>,
+        below: Option<Rc<JsBev>>,
+        make: impl FnOnce(Handle) -> Result<BufferEvent>,
+    ) -> Result<Handle> {
         let table = &base.env.clone().table;
         table.insert(|handle| {
-            let bev = BufferEvent::socket(&base.base, fd, options)?;
-            let callbacks = Rc::new(Callbacks { base, handle, mask: Cell::new(0) });
+            let bev = make(handle)?;
+            let callbacks = Rc::new(Callbacks {
+                base,
+                handle,
+                mask: Cell::new(0),
+                failure: RefCell::default(),
+            });
             bev.set_handler(Some(callbacks.clone()));
             Ok(Object::Bev(Rc::new(Self {
                 bev,
                 callbacks,
+                below,
                 input: Cell::new(0),
                 output: Cell::new(0),
             })))
@@ -115,11 +138,11 @@ impl JsBev {
     /// Frees it and its handles.
     pub(crate) fn free(self: Rc<Self>, handle: Handle) {
         self.bev.set_handler(None);
-        Self::forget(&self.callbacks.base.env, handle);
         self.bev.free();
+        Self::forget(&self.callbacks.base.env, handle);
     }
 
-    /// Ends the handles of a bufferevent.
+    /// Ends the handles of a bufferevent that was freed.
     fn forget(env: &EnvState, handle: Handle) {
         let Some(Object::Bev(bev)) = env.table.remove(handle) else { return };
         for buffer in [bev.input.take(), bev.output.take()] {
@@ -127,6 +150,13 @@ impl JsBev {
                 env.watches.borrow_mut().remove(&buffer);
                 drop(env.table.remove(buffer));
             }
+        }
+        let Some(below) = &bev.below else { return };
+        if below.bev.is_freed() {
+            Self::forget(env, below.callbacks.handle);
+        } else {
+            // It was given back, and has its own callbacks again.
+            below.bev.set_handler(Some(below.callbacks.clone()));
         }
     }
 
@@ -140,6 +170,12 @@ impl JsBev {
         }
         Ok(cell.get())
     }
+}
+
+/// Options as `raw.d.ts` numbers them.
+pub(crate) fn bev_options(bits: i32) -> Result<BufferEventOptions> {
+    let options = u32::try_from(bits).ok().and_then(BufferEventOptions::from_bits);
+    options.ok_or(Failure::Range("these are no bufferevent options"))
 }
 
 /// One or both of `READ` and `WRITE`.
@@ -162,6 +198,37 @@ pub fn bev_connect(
         bev.touch();
         Ok(())
     })
+}
+
+/// Two bufferevents of which each reads what the other writes; options as those of `bevNew`.
+#[napi(catch_unwind)]
+pub fn bev_pair(env: napi::Env, base: Handle, options: i32) -> napi::Result<Vec<Handle>> {
+    cold(&env, |env| {
+        let base = env.base(base)?;
+        let (one, other) = BufferEvent::pair(&base.base, bev_options(options)?)?;
+        let one = JsBev::insert(base.clone(), None, |_| Ok(one))?;
+        let other = JsBev::insert(base.clone(), None, |_| Ok(other))?;
+        base.touch();
+        Ok(vec![one, other])
+    })
+}
+
+/// Why a bufferevent failed when it was not for the operating system: a code and a message.
+#[napi(catch_unwind)]
+pub fn bev_failure(env: napi::Env, bev: Handle) -> napi::Result<Option<Vec<String>>> {
+    cold(&env, |env| {
+        let failure = env.bev(bev)?.callbacks.failure.take();
+        Ok(failure.map(|error| vec![failure_code(&error).to_owned(), error.to_string()]))
+    })
+}
+
+fn failure_code(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => "EPIPE",
+        io::ErrorKind::NotConnected => "ENOTCONN",
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => "ERR_EVNODE_FILTER",
+        _ => "ERR_EVNODE_IO",
+    }
 }
 
 /// [low, high] marks for reading (2) or writing (4).

@@ -13,7 +13,6 @@ use std::rc::Rc;
 use napi::sys;
 
 use crate::base::Base;
-use crate::env::EnvState;
 use crate::error::{ErrorParts, Failure};
 use crate::handle::Handle;
 
@@ -39,10 +38,11 @@ pub(crate) enum Kind {
     Collected = 17,
     Turn = 18,
     FileClosed = 19,
+    Filter = 20,
 }
 
 impl Kind {
-    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 19] = [
+    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 20] = [
         (c"EVENT", Self::Event),
         (c"READABLE", Self::Readable),
         (c"WRITABLE", Self::Writable),
@@ -62,6 +62,7 @@ impl Kind {
         (c"COLLECTED", Self::Collected),
         (c"TURN", Self::Turn),
         (c"FILE_CLOSED", Self::FileClosed),
+        (c"FILTER", Self::Filter),
     ];
 }
 
@@ -92,10 +93,10 @@ struct Turn {
 
 /// A call that could not be made, since one before it threw.
 pub(crate) struct Missed {
-    kind: Kind,
-    handle: Handle,
-    what: f64,
-    extra: f64,
+    pub(crate) kind: Kind,
+    pub(crate) handle: Handle,
+    pub(crate) what: f64,
+    pub(crate) extra: f64,
 }
 
 /// One environment's way into JavaScript.
@@ -309,16 +310,57 @@ impl Dispatch {
             self.missed.borrow_mut().push(Missed { kind, handle, what, extra });
             return;
         }
-        let mut turn = self.turn.borrow_mut();
-        let Some(current) = &mut *turn else { return };
-        self.prepare(current);
-        let (mode, receiver, function) = (current.mode, current.receiver, current.function);
-        drop(turn);
-        if !self.call(receiver, function, kind, handle, what, extra) {
+        let Some((mode, receiver, function)) = self.prepared() else { return };
+        if self.call(receiver, function, kind, handle, what, extra).is_none() {
             self.failed(mode);
         } else if mode == Mode::Blocking {
             self.drain_ticks(receiver);
         }
+    }
+
+    /// Calls the dispatcher, which does not throw, for a number; `None` when JavaScript cannot run.
+    /// What a callback of a blocking loop has thrown does not count: no bytes can wait for that.
+    /// [`answered`](Self::answered) is to follow.
+    pub(crate) fn ask(&self, kind: Kind, handle: Handle, what: f64, extra: f64) -> Option<i32> {
+        if self.dead.get() || self.dispatcher.get().is_null() {
+            return None;
+        }
+        let (_, receiver, function) = self.prepared()?;
+        let (mut exception, mut number) = (ptr::null_mut(), 0);
+        if self.threw.get() {
+            // SAFETY: the environment is live and a handle scope open.
+            unsafe { sys::napi_get_and_clear_last_exception(self.raw, &mut exception) };
+        }
+        let answer = self.call(receiver, function, kind, handle, what, extra);
+        if answer.is_none() {
+            self.failed(Mode::Attached);
+        }
+        // SAFETY: as above; the answer and the exception are in the open scope.
+        let status = unsafe {
+            if !exception.is_null() {
+                sys::napi_throw(self.raw, exception);
+            }
+            sys::napi_get_value_int32(self.raw, answer?, &mut number)
+        };
+        (status == sys::Status::napi_ok).then_some(number)
+    }
+
+    /// Does what follows a callback, when whoever has asked is done with the answer.
+    pub(crate) fn answered(&self) {
+        if self.dead.get() || self.threw.get() {
+            return;
+        }
+        if let Some((Mode::Blocking, receiver, _)) = self.prepared() {
+            self.drain_ticks(receiver);
+        }
+    }
+
+    /// What a call needs, within a turn.
+    fn prepared(&self) -> Option<(Mode, sys::napi_value, sys::napi_value)> {
+        let mut turn = self.turn.borrow_mut();
+        let turn = turn.as_mut()?;
+        self.prepare(turn);
+        Some((turn.mode, turn.receiver, turn.function))
     }
 
     /// Calls the dispatcher from within a call of JavaScript's, to which it throws what it throws.
@@ -338,13 +380,11 @@ impl Dispatch {
             sys::napi_get_undefined(self.raw, &mut receiver);
             sys::napi_get_reference_value(self.raw, self.dispatcher.get(), &mut function);
         }
-        if self.call(receiver, function, kind, handle, what, extra) {
-            Ok(())
-        } else {
-            Err(Failure::Pending)
-        }
+        let answer = self.call(receiver, function, kind, handle, what, extra);
+        answer.map(|_| ()).ok_or(Failure::Pending)
     }
 
+    /// Calls a function; `None` when it has thrown.
     fn call(
         &self,
         receiver: sys::napi_value,
@@ -353,8 +393,8 @@ impl Dispatch {
         handle: Handle,
         what: f64,
         extra: f64,
-    ) -> bool {
-        let mut arguments = [ptr::null_mut(); 4];
+    ) -> Option<sys::napi_value> {
+        let (mut arguments, mut answer) = ([ptr::null_mut(); 4], ptr::null_mut());
         // The calls that come with every message say no more than whom they are for.
         let count =
             if matches!(kind, Kind::Readable | Kind::Writable | Kind::Collected) { 2 } else { 4 };
@@ -372,9 +412,9 @@ impl Dispatch {
                 function,
                 count,
                 arguments.as_ptr(),
-                ptr::null_mut(),
+                &mut answer,
             );
-            status == sys::Status::napi_ok
+            (status == sys::Status::napi_ok).then_some(answer)
         }
     }
 
@@ -531,44 +571,5 @@ impl Dispatch {
         if error.is_null() || !self.raise(error) {
             self.failed(Mode::Attached);
         }
-    }
-}
-
-impl EnvState {
-    /// Calls the dispatcher from a turn of the loop, after what it must be told first.
-    pub(crate) fn emit(&self, kind: Kind, handle: Handle, what: f64, extra: f64) {
-        self.tell_collected();
-        self.emit_changes();
-        self.dispatch.emit(kind, handle, what, extra);
-    }
-
-    /// Makes the calls that an earlier turn could not make, those of freed objects left out.
-    pub(crate) fn emit_missed(&self, missed: Vec<Missed>) {
-        for Missed { kind, handle, what, extra } in missed {
-            if self.table.contains(handle) {
-                self.emit(kind, handle, what, extra);
-            }
-        }
-    }
-
-    /// Tells of changed buffers from a turn of the loop.
-    pub(crate) fn emit_changes(&self) {
-        while self.has_changes() {
-            for change in self.take_changes() {
-                let (kind, handle, what, extra) = change.call();
-                self.dispatch.emit(kind, handle, what, extra);
-            }
-        }
-    }
-
-    /// Tells of changed buffers from a call of JavaScript's.
-    pub(crate) fn emit_changes_inside(&self) -> Result<(), Failure> {
-        while self.has_changes() {
-            for change in self.take_changes() {
-                let (kind, handle, what, extra) = change.call();
-                self.dispatch.emit_inside(kind, handle, what, extra)?;
-            }
-        }
-        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use evcore::base::Watcher;
 use evcore::buffer::FileSegment;
+use evcore::ratelimit::RateLimitGroup;
 
 use crate::base::Base;
 use crate::buffer::JsBuffer;
@@ -42,6 +43,7 @@ pub(crate) enum Object {
     Listener(Rc<JsListener>),
     Watcher(Rc<Watcher>),
     File(FileSegment),
+    Group(RateLimitGroup),
 }
 
 impl Object {
@@ -53,7 +55,8 @@ impl Object {
             Self::Bev(bev) => bev.bev.free(),
             Self::Listener(listener) => listener.listener.free(),
             Self::Watcher(watcher) => watcher.free(),
-            Self::Buffer(_) | Self::Input(_) | Self::Output(_) | Self::File(_) => {}
+            Self::Buffer(_) | Self::Input(_) | Self::Output(_) | Self::File(_) | Self::Group(_) => {
+            }
         }
     }
 }

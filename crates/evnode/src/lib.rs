@@ -15,14 +15,17 @@ mod env;
 mod error;
 mod event;
 mod file_segment;
+mod filter;
 mod handle;
 mod inspect;
 mod listener;
 mod metrics;
+mod ratelimit;
 mod raw;
 mod remote;
 mod setup;
 mod statistics;
+mod tell;
 mod util;
 mod watch;
 

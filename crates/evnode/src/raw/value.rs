@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use evcore::base::Watcher;
 use evcore::buffer::FileSegment;
+use evcore::ratelimit::RateLimitGroup;
 use napi::sys;
 
 use crate::base::Base;
@@ -133,6 +134,7 @@ objects! {
     Rc<JsBev>: bev, Object::Bev(bev) => bev;
     Rc<JsListener>: listener, Object::Listener(listener) => listener;
     Rc<Watcher>: watcher, Object::Watcher(watcher) => watcher;
+    RateLimitGroup: group, Object::Group(group) => group;
 }
 
 impl EnvState {
