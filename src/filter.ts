@@ -130,8 +130,7 @@ function functions(call: string, { input, output }: FilterOptions): number {
  * ```
  */
 export class FilterBufferEvent extends BufferEvent {
-  /** The bufferevent below (`bufferevent_get_underlying`). */
-  readonly underlying: BufferEvent;
+  private readonly _underlying: BufferEvent;
   private readonly _filter: FilterOptions;
   private readonly _source: EvBuffer | null;
   private readonly _destination: EvBuffer | null;
@@ -169,13 +168,18 @@ export class FilterBufferEvent extends BufferEvent {
             ),
           ];
     super(underlying._base, handle, 0);
-    this.underlying = underlying;
+    this._underlying = underlying;
     this._filter = filter;
     this._source = source === 0 ? null : new EvBuffer(source);
     this._destination = destination === 0 ? null : new EvBuffer(destination);
     this._closesBelow = (bits & CLOSE_ON_FREE) !== 0;
     underlying._setCover(this);
     if (underlying._auto !== 0) this._automate();
+  }
+
+  /** The bufferevent below (`bufferevent_get_underlying`). */
+  get underlying(): BufferEvent {
+    return this._underlying;
   }
 
   /**
@@ -288,7 +292,7 @@ export class FilterBufferEvent extends BufferEvent {
   /** @internal */
   override _letGo(): void {
     super._letGo();
-    if (this._closesBelow) this.underlying._abandon();
+    if (this._closesBelow) this._underlying._abandon();
   }
 
   /** @internal */
@@ -296,7 +300,7 @@ export class FilterBufferEvent extends BufferEvent {
     super._closed();
     this._source?._letGo();
     this._destination?._letGo();
-    this.underlying._setCover(null);
-    if (this._closesBelow) this.underlying._closed();
+    this._underlying._setCover(null);
+    if (this._closesBelow) this._underlying._closed();
   }
 }
