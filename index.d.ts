@@ -56,10 +56,14 @@ export interface Kinds {
   readonly ACTIVATED: 16
   /** `handle` callbacks, which the list names, to be called one after the other. */
   readonly COLLECTED: 17
+  /** A turn is over (`baseTellTurns`). handle: base; what: callbacks; extra: milliseconds. */
+  readonly TURN: 18
+  /** `what` token: nobody holds the file segment any more; there is no handle. */
+  readonly FILE_CLOSED: 19
   /** A filter's bytes are to be converted. handle: the bufferevent over it; what: the flush mode (0 to
    * 2), plus 4 for what is to go out; extra: bytes there is room for. Returns 0 done, 1 more is
    * needed, 2 the stream ends, 3 failed. It does not throw. */
-  readonly FILTER: 18
+  readonly FILTER: 20
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
@@ -83,6 +87,10 @@ export type StringEncoding = 0 | 1 | 2
 
 /** End-of-line style. 0: any run of CR and LF, 1: CR? LF, 2: CR LF, 3: LF, 4: NUL. */
 export type EolStyle = 0 | 1 | 2 | 3 | 4
+
+/** What a number's bytes mean. 0: u8, 1: i8, 2: u16, 3: i16, 4: u32, 5: i32, 6: u64, 7: i64, 8: f32,
+ * 9: f64; 16 more: the most significant byte is the first. u64 and i64 are bigints. */
+export type NumberLayout = number
 
 /** The hot functions: raw Node-API functions that check handles and memory, nothing else. */
 export interface Raw {
@@ -156,16 +164,33 @@ export interface Raw {
   bufferRemoveString(buffer: Handle, length: number, encoding: StringEncoding): string
   /** Drops up to n bytes from the front. */
   bufferDrain(buffer: Handle, n: number): void
+  /** The number at a position, or with offset < 0 at the front, from where it is taken; null, and
+   * nothing taken, when there are too few bytes. */
+  bufferNumber(buffer: Handle, layout: NumberLayout, offset: number): number | bigint | null
+  /** Appends a number, whose range is the caller's to check. */
+  bufferAddNumber(buffer: Handle, layout: NumberLayout, value: number | bigint): void
+  /** Appends the number of the bytes and a copy of them, both or none. */
+  bufferAddFrame(buffer: Handle, layout: NumberLayout, bytes: Bytes): void
+  /** Whether it holds exactly these bytes. */
+  bufferEquals(buffer: Handle, bytes: Bytes): boolean
+  /** Whether both hold the same bytes. */
+  bufferEqualsBuffer(one: Handle, other: Handle): boolean
+  /** Up to length bytes (< 0: all) from position `from`, piece by piece: those of at least 4 KiB where
+   * they lie in the buffer's own memory, which lives as long as what is returned; the lengths of the
+   * others, which are to be copied. */
+  bufferPeek(buffer: Handle, length: number, from: number): (Buffer | number)[]
   /** Moves all of src to the end of dst without copying. Nothing happens when both are the same. */
   bufferAddBuffer(dst: Handle, src: Handle): void
   /** Moves up to n bytes from the front of src to the end of dst; returns how many. */
   bufferRemoveBuffer(dst: Handle, src: Handle, n: number): number
   /** Position of the bytes at or after `from` and wholly before `to` (< 0: the end), or -1. */
   bufferSearch(buffer: Handle, what: Bytes, from: number, to: number): number
-  /** Removes a line with its end and returns it without, or null when there is no whole line. */
-  bufferReadLine(buffer: Handle, eol: EolStyle, encoding: StringEncoding): string | null
-  /** Up to max whole lines at once. */
-  bufferReadLines(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number): string[]
+  /** Removes a line with its end and returns it without, or null when there is no whole line, or one
+   * of more than max bytes. */
+  bufferReadLine(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number): string | null
+  /** Takes up to max whole lines, some of them or none, as one string with their ends. `spans` gets
+   * how many those are, then the start and the end of each in the string. */
+  bufferReadLines(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number, spans: Int32Array): string
   /** Length in bytes of the next whole line without its end, or -1 when there is none. */
   bufferLineLength(buffer: Handle, eol: EolStyle): number
   /** Removes a line with its end, writes it without into view at offset; returns its length, or -1
@@ -287,6 +312,9 @@ export declare function baseGotExit(base: Handle): boolean
 /** Whether `baseRef` holds. */
 export declare function baseHasRef(base: Handle): boolean
 
+/** Keeps the loop from ending for want of events, once more; or (`on` is false) once less. */
+export declare function baseHold(base: Handle, on: boolean): void
+
 /** Prepares a timeout that many events share; returns its number for `eventAddCommon`. */
 export declare function baseInitCommonTimeout(base: Handle, ms: number): number
 
@@ -372,6 +400,9 @@ export declare function baseSlowCallback(base: Handle): NativeSlowCallback | nul
 
 /** The message that came first of those not yet taken. */
 export declare function baseTakeMessage(base: Handle): Buffer | null
+
+/** Calls TURN at the end of every turn, or (`on` is false) does so no longer. */
+export declare function baseTellTurns(base: Handle, on: boolean): void
 
 /** A name for the base by which other threads reach it; the same at every call. */
 export declare function baseToken(base: Handle): string
@@ -465,8 +496,26 @@ export declare function bevTriggerEvent(bev: Handle, what: number): void
 /** [low, high] marks for reading (2) or writing (4). */
 export declare function bevWatermark(bev: Handle, what: number): Array<number>
 
+/** Adds a part of a segment to a buffer; a negative length is all that follows the offset. */
+export declare function bufferAddFileSegment(buffer: Handle, segment: Handle, from: number, len: number): void
+
+/** Adds all of one buffer to another and leaves it there. */
+export declare function bufferAddReference(dst: Handle, src: Handle): void
+
+/** Lets the watched buffer's changes be told or passes them over. */
+export declare function bufferEnableCallback(buffer: Handle, on: boolean): void
+
+/** The most bytes that a buffer may hold; -1 without a limit of its own. */
+export declare function bufferMaxLength(buffer: Handle): number
+
+/** Reads what the first bytes of a buffer, all of them with a negative length, have of files. */
+export declare function bufferReadFiles(buffer: Handle, len: number): void
+
 /** Lengths of the contiguous pieces that a buffer is made of. */
 export declare function bufferSegments(buffer: Handle): Array<number>
+
+/** Limits what a buffer may come to hold; a negative number lifts the limit. */
+export declare function bufferSetMaxLength(buffer: Handle, max: number): void
 
 /** Switches debug messages on or off. */
 export declare function enableDebugLogging(on: boolean): void
@@ -480,6 +529,21 @@ export interface EventCounts {
   /** What else keeps the loop from ending (`EVENT_BASE_COUNT_VIRTUAL`). */
   virtual: number
 }
+
+/** Lets a segment go; buffers may still hold it. */
+export declare function fileSegmentFree(segment: Handle): void
+
+/** Makes a segment of an open file, with a descriptor of its own for it. */
+export declare function fileSegmentFromFd(fd: number, from: number, len: number, bits: number): Handle
+
+/** How many bytes a segment has. */
+export declare function fileSegmentLength(segment: Handle): number
+
+/** Has `FILE_CLOSED` told, with the token, when nobody holds the segment any more. */
+export declare function fileSegmentOnCleanup(segment: Handle, token: number): void
+
+/** Opens a file as a segment; a negative length is all that follows the offset. */
+export declare function fileSegmentOpen(path: string, from: number, len: number, bits: number): Handle
 
 /** Looks up a host and a service, and waits for the answer. */
 export declare function getaddrinfo(host: string | undefined | null, service: string | undefined | null, hints: NativeAddressHints): NativeAddresses
@@ -563,6 +627,9 @@ export interface ListenerOptions {
   bevOptions?: number
 }
 
+/** Makes reads and writes of a descriptor return at once when they cannot go on. */
+export declare function makeNonblocking(fd: number): void
+
 /** The state of the buffers' memory. */
 export declare function memoryStatistics(): MemoryStatistics
 
@@ -644,6 +711,19 @@ export interface NativeSlowCallback {
 /** Reads an address with a port. */
 export declare function parseSockaddrPort(text: string): AddressInfo
 
+/** The blocks of one size that a thread keeps for its buffers. */
+export interface PoolClass {
+  /** Bytes that such a block holds. */
+  blockSize: number
+  /** Blocks that are kept now. */
+  idle: number
+  /** Blocks that are kept at most. */
+  limit: number
+}
+
+/** What this thread keeps of blocks for its buffers, the smallest size first. */
+export declare function poolStatistics(): Array<PoolClass>
+
 /**
  * How many bytes may pass in each direction in a tick on average, and at most at once; `Infinity` is
  * no limit.
@@ -718,6 +798,9 @@ export declare function setLogCallback(callback?: ((arg0: number, arg1: string) 
 /** Limits the bytes in blocks of the whole process; null lifts the limit. */
 export declare function setMemoryLimit(bytes?: number | undefined | null): void
 
+/** Has the system probe a connection that is silent for so many milliseconds; negative for never. */
+export declare function setTcpKeepalive(fd: number, ms: number): void
+
 /** Compares two addresses as text: negative, 0 or positive. */
 export declare function sockaddrCmp(left: string, right: string, includePort: boolean): number
 
@@ -741,6 +824,8 @@ export interface Statistics {
   listeners: number
   /** Watchers. */
   watchers: number
+  /** File segments that are held. */
+  fileSegments: number
   /** Rate limit groups. */
   rateLimitGroups: number
   /** Handles of the host's loop (libuv) that are open or closing. */
@@ -749,6 +834,12 @@ export interface Statistics {
 
 /** The methods of this build, best first. */
 export declare function supportedMethods(): Array<string>
+
+/**
+ * A descriptor that is readable after so many milliseconds, or (`absolute`) at a time since the
+ * epoch; then `every` so many, negative for never.
+ */
+export declare function timerfd(first: number, absolute: boolean, every: number): number
 
 /** The version of the native layer. */
 export declare function version(): string

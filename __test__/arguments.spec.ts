@@ -12,6 +12,7 @@ import {
   EventBase,
   EventFlags,
   EvError,
+  FileSegment,
   FilterBufferEvent,
   RateLimitGroup,
   TokenBucketConfig,
@@ -48,9 +49,38 @@ const FUNCTION = types(1, 'callback', {}, [], true);
 const NEEDED = [...FUNCTION, ...types(undefined, null)];
 const BASE: Bad[] = [...types(undefined, null, 1, 'base', {}, []), [{ _handle: 1 }, 'HANDLE']];
 const BUFFER = types(undefined, null, 1, 'buffer', {}, Buffer.from('x'), { _handle: 1 });
+const SEGMENT = types(undefined, null, 1, 'segment', {}, [], { _handle: 1 });
+const FILE = types(undefined, null, true, {}, [], 1n, () => 'x', 'a\0b');
 const OPTIONS = types(null, 1, 'options', true, []);
 const CONFIG = types(undefined, 1, 'fast', true, {}, { readRate: 1 });
 const SIGNAL = types(null, 1, {}, 'abort');
+
+const named = (name: string, bad: Bad[]) =>
+  bad.map(([value, code]): Bad => [{ [name]: value }, code]);
+const NEEDLE = BYTES.filter(([value]) => typeof value !== 'number');
+const MESSAGE = [...OPTIONS, ...named('maxLength', [...SIZE, ...ranges(2 ** 31)])];
+const PREFIX = named('prefix', WORD);
+/** Every `read…`, `get…` and `write…` of numbers; what they refuse is tested with their values. */
+const NUMBERS = Object.fromEntries(
+  [
+    'UInt8',
+    'Int8',
+    'UInt16',
+    'Int16',
+    'UInt32',
+    'Int32',
+    'BigUInt64',
+    'BigInt64',
+    'Float',
+    'Double',
+  ]
+    .flatMap((kind) => (kind.endsWith('8') ? [kind] : [`${kind}LE`, `${kind}BE`]))
+    .flatMap((kind): [string, Row][] => [
+      [`read${kind}`, { good: [] }],
+      [`get${kind}`, { good: [0], bad: { 0: SIZE } }],
+      [`write${kind}`, { good: [kind.startsWith('Big') ? 1n : 1] }],
+    ]),
+);
 
 const nothing = () => {};
 
@@ -66,24 +96,12 @@ function check(t: ExecutionContext, name: string, call: () => unknown, code: Cod
   t.is((thrown as EvError).code, `ERR_EVNODE_ARG_${code}`, told);
 }
 
-/** What a class and those that it extends can be asked for by name. */
+/** What a class can be asked for by name, with what its prototype and those behind it have. */
 function members(prototype: object): string[] {
-  const all = new Set<string>();
-  for (let at = prototype; at !== Object.prototype; at = Object.getPrototypeOf(at) as object) {
-    for (const name of Object.getOwnPropertyNames(at)) {
-      if (name !== 'constructor' && !name.startsWith('_')) all.add(name);
-    }
-  }
-  return [...all];
-}
-
-/** What a class has under a name. */
-function described(prototype: object, name: string): PropertyDescriptor | undefined {
-  for (let at = prototype; at !== null; at = Object.getPrototypeOf(at) as object) {
-    const found = Object.getOwnPropertyDescriptor(at, name);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+  if (prototype === Object.prototype) return [];
+  return Object.getOwnPropertyNames(prototype)
+    .filter((name) => name !== 'constructor' && !name.startsWith('_'))
+    .concat(members(Object.getPrototypeOf(prototype) as object));
 }
 
 /**
@@ -103,9 +121,12 @@ function covers<T extends object>(
   };
 
   test(`every method of ${type.name} answers bad arguments with an error that says so`, (t) => {
-    const methods = members(type.prototype).filter(
-      (name) => typeof described(type.prototype, name)?.value === 'function',
-    );
+    const methods = members(type.prototype).filter((name) => {
+      for (let at: object = type.prototype; ; at = Object.getPrototypeOf(at) as object) {
+        const found = Object.getOwnPropertyDescriptor(at, name);
+        if (found) return typeof found.value === 'function';
+      }
+    });
     const forgotten = methods.filter((name) => !(name in table) && !always.includes(name));
     t.deepEqual(forgotten, [], 'methods that have no row');
     const object = make();
@@ -145,6 +166,7 @@ function covers<T extends object>(
 
 const base = new EventBase();
 const buffer = new EvBuffer();
+const segment = new FileSegment(__filename);
 const bev = new BufferEvent(base);
 const limit = new TokenBucketConfig({ readRate: 10 });
 const group = new RateLimitGroup(base, limit);
@@ -176,6 +198,8 @@ covers(
     check: { good: [nothing], bad: { 0: NEEDED } },
     metrics: { good: [false], bad: { 0: types(null, 1, 'yes') } },
     tellSlowCallbacks: { good: [1], bad: { 0: TIME } },
+    tellTurns: { good: [false], bad: { 0: types(null, 1, 'yes') } },
+    hold: { good: [] },
     handle: { good: [] },
     onMessage: { good: [null], bad: { 0: FUNCTION } },
     ref: { good: [] },
@@ -260,6 +284,12 @@ covers(
   {
     add: { good: ['x', 'utf8'], bad: { 0: BYTES, 1: WORD } },
     addBuffer: { good: [buffer], bad: { 0: BUFFER } },
+    addBufferReference: { good: [buffer], bad: { 0: BUFFER } },
+    addFile: { good: [__filename], bad: { 0: FILE, 1: OPTIONS } },
+    addFileSegment: { good: [segment, 0, 0], bad: { 0: SEGMENT, 1: SIZE, 2: SIZE } },
+    readFiles: { good: [0], bad: { 0: SIZE } },
+    enableCallback: { good: [true], bad: { 0: types(null, 1, 'on', {}) } },
+    deferCallbacks: { good: [base], bad: { 0: types(undefined, 1, 'base', {}, [], buffer) } },
     prepend: { good: ['x', 'utf8'], bad: { 0: BYTES, 1: WORD } },
     prependBuffer: { good: [buffer], bad: { 0: BUFFER } },
     remove: { good: [0], bad: { 0: SIZE } },
@@ -268,6 +298,27 @@ covers(
     removeBuffer: { good: [buffer, 0], bad: { 0: BUFFER, 1: [...SIZE, ...types(undefined)] } },
     copyout: { good: [1, 0], bad: { 0: SIZE, 1: SIZE } },
     drain: { good: [0], bad: { 0: [...SIZE, ...types(undefined)] } },
+    addPrintf: { good: ['%s', 1], bad: { 0: types(undefined, null, 1, {}, Symbol('x')) } },
+    addFrame: {
+      good: ['x', 'u8'],
+      bad: { 0: [...BYTES, [Buffer.alloc(256), 'RANGE']], 1: WORD },
+    },
+    peek: { good: [1, 0], bad: { 0: SIZE, 1: [...SIZE, ...ranges(1000)] } },
+    indexOf: { good: ['x', 0], bad: { 0: [...NEEDLE, ...ranges(-1, 256, 0.5)], 1: WHOLE } },
+    includes: { good: ['x', 0], bad: { 0: NEEDLE, 1: WHOLE } },
+    at: { good: [0], bad: { 0: [...WHOLE, ...types(undefined)] } },
+    slice: { good: [0, 1], bad: { 0: WHOLE, 1: WHOLE } },
+    equals: { good: ['x'], bad: { 0: BYTES } },
+    chunks: { good: [1], bad: { 0: [...SIZE, ...ranges(0), ...types(undefined)] } },
+    lines: { good: ['lf', 'utf8'], bad: { 0: WORD, 1: WORD } },
+    split: { good: ['x', {}], bad: { 0: [...BYTES, ...ranges('')], 1: MESSAGE } },
+    frames: { good: [{}], bad: { 0: [...MESSAGE, ...PREFIX] } },
+    readUntil: { good: ['x', {}], bad: { 0: [...BYTES, ...ranges('')], 1: MESSAGE } },
+    readFrame: { good: [{}], bad: { 0: [...MESSAGE, ...PREFIX] } },
+    toJSON: { good: [] },
+    toReadable: { good: [] },
+    toWeb: { good: [] },
+    ...NUMBERS,
     search: { good: ['x', 0, 1], bad: { 0: BYTES, 1: SIZE, 2: SIZE } },
     readln: { good: ['nul', 'utf8'], bad: { 0: WORD, 1: WORD } },
     readLines: {
@@ -363,7 +414,21 @@ covers(
     },
     chunks: {
       good: [{}],
-      bad: { 0: [...OPTIONS, ...SIGNAL.map(([signal, code]): Bad => [{ signal }, code])] },
+      bad: {
+        0: [
+          ...OPTIONS.filter(([value]) => typeof value !== 'number'),
+          ...named('signal', SIGNAL),
+          ...ranges(0, -1, 0.5, Number.NaN, Infinity, 2 ** 31),
+        ],
+      },
+    },
+    split: {
+      good: ['x', {}],
+      bad: { 0: [...BYTES, ...ranges('')], 1: [...MESSAGE, ...named('signal', SIGNAL)] },
+    },
+    frames: {
+      good: [{}],
+      bad: { 0: [...MESSAGE, ...PREFIX, ...named('signal', SIGNAL)] },
     },
     toWeb: { good: [{}], bad: { 0: [...OPTIONS, ...ranges({ readableHighWaterMark: 0 })] } },
     toDuplex: {
@@ -392,6 +457,14 @@ covers(
     decrementWrite: { good: [1], bad: { 0: [...WHOLE, ...types(undefined)] } },
     resetTotals: { good: [] },
   },
+  ['free'],
+);
+
+covers(
+  FileSegment,
+  () => new FileSegment(__filename),
+  (file) => file.free(),
+  { onCleanup: { good: [nothing], bad: { 0: NEEDED } } },
   ['free'],
 );
 

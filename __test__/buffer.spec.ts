@@ -121,6 +121,75 @@ test('lines are read one by one, some at once, or into given memory', (t) => {
   t.is(buffer.readLineInto(target), -1);
 });
 
+test('batches of lines are what the lines are one by one', (t) => {
+  const ascii = fc.constantFrom('', 'a', 'b'.repeat(13), 'c'.repeat(300), 'd'.repeat(70_000));
+  const wide = fc.constantFrom('é', 'ü'.repeat(200), '…', '😀'.repeat(90));
+  const broken = fc.constantFrom([0xc3], [0xe2, 0x80], [0xff, 0x80], [0xa9], [0xed, 0xa0, 0x80]);
+  const end = fc.constantFrom('\n', '\r\n', '\r', '\0', '\r\n\r\n', '\n\r');
+  const bytes = (part: fc.Arbitrary<string>) => part.map((text) => Buffer.from(text));
+  const line = (...parts: fc.Arbitrary<Buffer>[]) =>
+    fc.tuple(fc.oneof(...parts), bytes(end)).map((both) => Buffer.concat(both));
+  const anything = line(bytes(ascii), bytes(wide), broken.map(Buffer.from));
+  const text = fc.oneof(...[line(bytes(ascii)), anything].map((each) => fc.array(each)));
+  const eols = fc.constantFrom('any', 'crlf', 'crlf-strict', 'lf', 'nul');
+  const encodings = fc.constantFrom('utf8', 'latin1', 'utf16le');
+  const property = fc.property(text, eols, encodings, fc.nat(20), (lines, eol, encoding, most) => {
+    using one = new EvBuffer();
+    using batch = new EvBuffer();
+    for (const each of lines) {
+      one.add(each);
+      // In two segments if they are long.
+      using rest = new EvBuffer().add(each.subarray(each.length >> 1));
+      batch.add(each.subarray(0, each.length >> 1)).addBuffer(rest);
+    }
+    const expected: string[] = [];
+    for (let found; (found = one.readln(eol, encoding)) !== null;) expected.push(found);
+    t.deepEqual(batch.readLines(eol, encoding, most), expected.slice(0, most));
+    t.deepEqual(batch.readLines(eol, encoding), expected.slice(most));
+    t.deepEqual(batch.remove(), one.remove());
+  });
+  fc.assert(property, { numRuns: 500 });
+});
+
+test('a batch of many short lines is taken whole', (t) => {
+  using buffer = new EvBuffer().add('\n'.repeat(10_000)).add('ab\n'.repeat(10_000)).add('rest');
+  const lines = buffer.readLines();
+  t.is(lines.length, 20_000);
+  t.true(lines.every((line, index) => line === (index < 10_000 ? '' : 'ab')));
+  t.is(buffer.toString(), 'rest');
+});
+
+test('lines can be taken while lines are taken', (t) => {
+  using outer = new EvBuffer().add('one\ntwo\n');
+  using inner = new EvBuffer().add('a\nb\nc\n');
+  const seen: string[] = [];
+  outer.setCallback(() => seen.push(...inner.readLines()));
+  t.deepEqual(outer.readLines(), ['one', 'two']);
+  t.deepEqual(seen, ['a', 'b', 'c']);
+});
+
+test('bytes can be taken while bytes are taken', (t) => {
+  for (const length of [100, 5000, 9000, 100_000]) {
+    using outer = new EvBuffer().add(Buffer.alloc(length, 'o'));
+    using inner = new EvBuffer().add(Buffer.alloc(3 * length, 'i'));
+    const seen: Buffer[] = [];
+    outer.setCallback(() => seen.push(inner.remove(length), inner.remove(length * 10)));
+    const taken = outer.remove(length * 2);
+    seen.push(outer.add('x').remove());
+    t.true(taken.equals(Buffer.alloc(length, 'o')));
+    t.deepEqual(
+      seen.map((each) => each.toString()),
+      ['i'.repeat(length), 'i'.repeat(2 * length), '', '', '', '', 'x'],
+    );
+  }
+});
+
+test('a frozen buffer keeps its lines', (t) => {
+  using buffer = new EvBuffer().add('one\ntwo\n').freeze('front');
+  t.throws(() => buffer.readLines(), { code: 'ERR_EVNODE_FROZEN' });
+  t.deepEqual(buffer.unfreeze('front').readLines(), ['one', 'two']);
+});
+
 test('a frozen end does not change', (t) => {
   using buffer = new EvBuffer();
   buffer.add('abc').freeze('back');

@@ -1,6 +1,7 @@
 // The programs of `examples/` do what they say.
 
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 
@@ -44,6 +45,20 @@ test('chat.ts tells everybody what somebody says', async (t) => {
   ann.socket.destroy();
 });
 
+test('static-file.ts serves a file', async (t) => {
+  const child = start('examples/static-file.ts', ['examples/static-file.ts', '0']);
+  t.teardown(() => child.kill());
+  const port = Number((await lineOf(child, /127\.0\.0\.1:(\d+)/))[1]);
+  const file = readFileSync('examples/static-file.ts', 'utf8');
+  for (let again = 0; again < 2; again++) {
+    const client = net.connect(port, '127.0.0.1');
+    client.write('GET / HTTP/1.0\r\nHost: localhost\r\n\r\n');
+    const [head, body] = String(await readAll(client)).split('\r\n\r\n');
+    t.is(head, `HTTP/1.0 200 OK\r\nContent-Length: ${Buffer.byteLength(file)}`);
+    t.is(body, file);
+  }
+});
+
 test('quickstart.ts serves 64 MiB of lines, checks every byte and compares', async (t) => {
   const { code, stdout, stderr } = await outcome(start('examples/quickstart.ts'));
   t.is(code, 0, stderr);
@@ -64,6 +79,18 @@ test('proxy.ts passes on every byte no faster than it may', async (t) => {
   t.regex(stdout, /^4 of 4 clients have their bytes back: 262144 up, 262144 down$/m);
 });
 
+test('framing.ts gets all answers right and cuts off who sends too much', async (t) => {
+  const { code, stdout, stderr } = await outcome(start('examples/framing.ts'));
+  t.is(code, 0, stderr);
+  t.is(stdout, 'client: 1000 answers are right\nserver: ERR_EVNODE_FRAME_TOO_LARGE\n');
+});
+
+test('multicast.ts sends one message to many and holds it once', async (t) => {
+  const { code, stdout, stderr } = await outcome(start('examples/multicast.ts'));
+  t.is(code, 0, stderr);
+  t.is(stdout, '50 connections have received all of the message\n');
+});
+
 test('timers.ts fires once, thrice and a thousand times', async (t) => {
   const { code, stdout, stderr } = await outcome(start('examples/timers.ts'));
   t.is(code, 0, stderr);
@@ -82,13 +109,16 @@ test('worker-wakeup.ts is woken and ended by its worker', async (t) => {
   t.regex(stdout, /^(message \{ step: [123], .*\n){3}activated with 2\nended by the worker\n$/);
 });
 
-if (process.platform !== 'win32') {
-  test('watch-fd.ts writes when there is room and loses nothing', async (t) => {
+if (process.platform === 'linux') {
+  test('watch-fd.ts counts how often a timer of the kernel has expired', async (t) => {
     const { code, stdout, stderr } = await outcome(start('examples/watch-fd.ts'));
     t.is(code, 0, stderr);
-    t.is(stdout, 'wrote 4194304 bytes, read 4194304\n');
+    t.regex(stdout, /^(expired \d+ times\n){1,3}$/);
+    t.true(Number(/(\d+) times\n$/.exec(stdout)?.[1]) >= 3);
   });
+}
 
+if (process.platform !== 'win32') {
   test("signals.ts counts signals beside Node's own handler and ends", async (t) => {
     const child = start('examples/signals.ts');
     t.teardown(() => child.kill('SIGKILL'));

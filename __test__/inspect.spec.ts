@@ -2,7 +2,7 @@
 
 import test from 'ava';
 
-import { EventBase, EventFlags, LoopFlags, type Event, type Watcher } from 'evnode';
+import { EventBase, EventFlags, LoopExit, LoopFlags, type EventOwner, type Watcher } from 'evnode';
 
 import { everywhere, isWindows, later } from './support/drive';
 import { pair } from './support/peers';
@@ -28,7 +28,7 @@ test('foreach visits pending and active events of its own base until it is told 
   const pending = base.timer(() => {}).add(60_000);
   const active = base.event(-1, 0, () => {}).active(READ);
   base.timer(() => {});
-  const seen = new Set<Event>();
+  const seen = new Set<EventOwner>();
   t.is(
     base.foreach((event) => {
       seen.add(event);
@@ -41,6 +41,32 @@ test('foreach visits pending and active events of its own base until it is told 
     base.foreach((event) => (event === active ? 'found' : undefined)),
     'found',
   );
+});
+
+everywhere('foreach visits bufferevents and listeners that are enabled', async (t, base) => {
+  const { server, client } = await pair(base);
+  const listener = base.listen({ port: 0, host: '127.0.0.1' }, () => {});
+  const visited = () => {
+    const names: string[] = [];
+    base.foreach((owner) => {
+      names.push(owner === server ? 'server' : owner === client ? 'client' : 'listener');
+    });
+    return names.sort().join(' ');
+  };
+  t.is(visited(), 'client listener server');
+  client.disable(READ | WRITE);
+  listener.disable();
+  t.is(visited(), 'server');
+  t.is(
+    base.foreach((owner) => {
+      server.free();
+      return owner === server ? 'found' : undefined;
+    }),
+    'found',
+  );
+  t.is(visited(), '');
+  client.free();
+  listener.free();
 });
 
 test('foreach leaves out what its visitor frees', (t) => {
@@ -78,6 +104,67 @@ everywhere('the running event is known in its callback only', async (t, base) =>
   timer.add(1);
   await end.promise;
   if (base.attachment !== 'none') t.is(base.runningEvent, null);
+});
+
+everywhere('a bufferevent or listener is running in its callbacks', async (t, base) => {
+  const running: (EventOwner | null)[] = [];
+  const end = later();
+  const listener = base.listen({ port: 0, host: '127.0.0.1' }, (conn) => {
+    running.push(base.runningEvent);
+    conn.setCallbacks({
+      read: () => {
+        running.push(base.runningEvent);
+        t.true(running.length === 2 && running[0] === listener && running[1] === conn);
+        end.resolve();
+        conn.free();
+      },
+    });
+    conn.enable(READ);
+  });
+  const client = await base.connect({ port: listener.address()?.port ?? 0 });
+  client.write('hello');
+  await end.promise;
+  client.free();
+  listener.free();
+});
+
+everywhere('a loop that is held does not end for want of events', async (t, base) => {
+  const hold = base.hold();
+  const other = base.hold();
+  t.is(base.counts.virtual, 2);
+  t.is(base.eventCount, 2);
+  other.free();
+  other.free();
+  t.is(base.counts.virtual, 1);
+  if (base.attachment === 'none') {
+    const flags = LoopFlags.NONBLOCK | LoopFlags.ONCE;
+    base.loopExit();
+    await new Promise((resolve) => setImmediate(resolve));
+    t.is(base.loop(flags), LoopExit.DONE);
+    hold.free();
+    t.is(base.loop(flags), LoopExit.NO_EVENTS);
+    return;
+  }
+  let ended = false;
+  const end = base.dispatch().then((exit) => {
+    ended = true;
+    return exit;
+  });
+  const fired = later();
+  base.timer(() => fired.resolve()).add(1);
+  await fired.promise;
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  t.false(ended);
+  hold.free();
+  t.is(await end, LoopExit.NO_EVENTS);
+});
+
+test('a hold outlives its base without a complaint', (t) => {
+  const base = new EventBase({ attach: 'none' });
+  const hold = base.hold();
+  base.free();
+  t.notThrows(() => hold.free());
+  t.throws(() => base.hold(), { code: 'ERR_EVNODE_CLOSED' });
 });
 
 test('no event is running once a callback has thrown', (t) => {

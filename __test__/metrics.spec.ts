@@ -5,9 +5,17 @@ import { once } from 'node:events';
 
 import test from 'ava';
 
-import { EventBase, SLOW_CALLBACK_CHANNEL, type SlowCallback } from 'evnode';
+import {
+  EventBase,
+  EventFlags,
+  SLOW_CALLBACK_CHANNEL,
+  TURN_CHANNEL,
+  type SlowCallback,
+  type Turn,
+} from 'evnode';
 
-import { everywhere, later } from './support/drive';
+import { drive, everywhere, later, MODES } from './support/drive';
+import { pair } from './support/peers';
 
 /** Keeps the thread for so many milliseconds. */
 function busy(milliseconds: number): void {
@@ -64,6 +72,25 @@ everywhere(
   { slowCallback: 20 },
 );
 
+everywhere('a slow callback of a bufferevent is told with the bufferevent', async (t, base) => {
+  const told = later<SlowCallback>();
+  const tell = (message: unknown) => {
+    if ((message as SlowCallback).base === base) told.resolve(message as SlowCallback);
+  };
+  subscribe(SLOW_CALLBACK_CHANNEL, tell);
+  const { server, client } = await pair(base);
+  server.setCallbacks({ read: () => busy(25) });
+  server.enable(EventFlags.READ);
+  base.tellSlowCallbacks(25);
+  client.write('hello');
+  const message = await told.promise;
+  unsubscribe(SLOW_CALLBACK_CHANNEL, tell);
+  t.is(message.event, server);
+  t.is(message.name, `bufferevent ${server.fd}`);
+  server.free();
+  client.free();
+});
+
 test('a slow callback is a warning of the process when nobody listens', async (t) => {
   using base = new EventBase({ attach: 'none' });
   base.tellSlowCallbacks(5);
@@ -79,3 +106,49 @@ test('a slow callback is a warning of the process when nobody listens', async (t
   t.regex(warning.message, /^the callback of timer dawdle kept the loop for \d+\.\d ms$/);
   base.tellSlowCallbacks(null);
 });
+
+for (const attach of MODES) {
+  test(`turns are told on the channel while somebody listens (${attach})`, async (t) => {
+    const turns: Turn[] = [];
+    const tell = (message: unknown) => turns.push(message as Turn);
+    const unheard = new EventBase({ attach });
+    subscribe(TURN_CHANNEL, tell);
+    const base = new EventBase({ attach });
+    t.teardown(() => {
+      unsubscribe(TURN_CHANNEL, tell);
+      base.free();
+      unheard.free();
+    });
+    const two = (base: EventBase) =>
+      drive(base, async () => {
+        const end = later();
+        base.event(-1, 0, () => busy(2)).active(EventFlags.READ);
+        base.event(-1, 0, () => end.resolve()).active(EventFlags.READ);
+        await end.promise;
+      });
+    // A turn is told when the last of its callbacks has returned.
+    const afterwards = () => new Promise((resolve) => setImmediate(resolve));
+
+    await two(base);
+    await two(unheard);
+    await afterwards();
+    t.true(turns.every((turn) => turn.base === base));
+    const busiest = turns.find(({ events }) => events === 2);
+    t.true((busiest?.milliseconds ?? 0) >= 2);
+    t.is(turns.length, base.metrics().turns);
+
+    turns.length = 0;
+    base.tellTurns(false);
+    unheard.tellTurns();
+    await two(base);
+    await two(unheard);
+    await afterwards();
+    t.true(turns.length > 0 && turns.every((turn) => turn.base === unheard));
+
+    turns.length = 0;
+    unsubscribe(TURN_CHANNEL, tell);
+    await two(unheard);
+    await afterwards();
+    t.deepEqual(turns, []);
+  });
+}

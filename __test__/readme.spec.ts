@@ -6,15 +6,30 @@ import test from 'ava';
 
 const root = join(__dirname, '..');
 
-test('the example in the README works when it is pasted, and ends', (t) => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8');
-  const example = /```js\n(.*?)```/s.exec(readme)?.[1];
-  t.truthy(example);
-  const output = execFileSync(process.execPath, ['--input-type=module', '-'], {
+/** The programs of a document. */
+const programs = (document: string) =>
+  Array.from(
+    readFileSync(join(root, document), 'utf8').matchAll(/```js\n(.*?)```/gs),
+    ([, text]) => text,
+  );
+
+/** What a program says that is pasted into Node. */
+const paste = (program = '') =>
+  execFileSync(process.execPath, ['--input-type=module', '-'], {
     cwd: root,
-    input: example ?? '',
+    input: program,
     encoding: 'utf8',
     timeout: 20_000,
   });
-  t.is(output, 'hello, world\n');
+
+test('the example in the README works when it is pasted, and ends', (t) => {
+  t.is(paste(programs('README.md')[0]), 'hello, world\n');
 });
+
+for (const guide of ['docs/buffers.md']) {
+  test(`every example in ${guide} works when it is pasted, and ends`, (t) => {
+    const all = programs(guide);
+    t.true(all.length > 3);
+    for (const program of all) t.is(paste(program), '', program);
+  });
+}

@@ -1,41 +1,26 @@
-// Watches a descriptor that Node itself cannot watch for writability: an end of a socketpair whose
-// other end does not read. Node's streams only tell whether what they were given is written.
+// Watches a descriptor that Node itself cannot watch: a timer of the kernel's, which follows the clock
+// on the wall and counts how often it expired. Linux only.
 //
 //   node --import tsx examples/watch-fd.ts
 
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 
 import { EventBase, EventFlags, util } from 'evnode';
 
-const { READ, WRITE, PERSIST } = EventFlags;
-
 const base = new EventBase();
-const [left, right] = util.socketpair();
-const chunk = Buffer.alloc(16 * 1024, 'x');
-let written = 0;
-let read = 0;
+// From the next tenth of a second on, whatever happens to the clock, every 20 ms.
+const at = new Date(Math.ceil(Date.now() / 100) * 100);
+const fd = util.timerfd({ at, every: 20 });
 
-const writer = base.event(left, WRITE | PERSIST, () => {
-  try {
-    written += writeSync(left, chunk);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-  }
-  // More than the kernel holds: the event has to wait for the reader.
-  if (written < 4 * 1024 * 1024) return;
-  writer.free();
-  closeSync(left);
+const count = new BigUint64Array(1);
+let expired = 0n;
+const event = base.event(fd, EventFlags.READ | EventFlags.PERSIST, () => {
+  readSync(fd, count);
+  expired += count[0] ?? 0n;
+  console.log(`expired ${expired} times`);
+  if (expired < 3n) return;
+  event.free();
+  closeSync(fd);
 });
 
-const into = Buffer.alloc(64 * 1024);
-const reader = base.event(right, READ | PERSIST, () => {
-  const count = readSync(right, into);
-  read += count;
-  if (count > 0) return;
-  reader.free();
-  closeSync(right);
-  console.log(`wrote ${written} bytes, read ${read}`);
-});
-
-writer.add();
-reader.add();
+event.add();

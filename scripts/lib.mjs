@@ -18,13 +18,13 @@ export function heading(text) {
 }
 
 /**
- * Runs a program in the project's root and resolves to `{ code, output }` once it has ended. The
+ * Runs a program, in the project's root by default, and resolves to `{ code, output }` once it has ended. The
  * output goes through to the terminal as it comes; it is also kept when `capture` is set.
  */
-export function run(command, args, { capture = false, env = {}, shell = false } = {}) {
+export function run(command, args, { capture = false, cwd = root, env = {}, shell = false } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
-      cwd: root,
+      cwd,
       env: { ...process.env, ...env },
       shell,
       stdio: capture ? ['inherit', 'pipe', 'pipe'] : 'inherit',

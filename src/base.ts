@@ -5,12 +5,13 @@ import type { BufferEvent } from './bufferevent.js';
 import { baseOptions, type Attachment, type EventConfig } from './config.js';
 import { connect, type ConnectOptions } from './connect.js';
 import { EvError, typeError } from './errors.js';
-import { Event, type EventCallback } from './event.js';
+import { Event, type EventCallback, type EventOwner } from './event.js';
 import { finishAll } from './finalize.js';
 import { EventFlags, LoopExit } from './flags.js';
+import { LoopHold } from './hold.js';
 import { ConnListener, type ConnectionCallback, type ListenOptions } from './listener.js';
-import { eventName, metricsOf, tellSlow, type Metrics } from './metrics.js';
-import { binding, freeAll, keep, keptFor, raw, release } from './native.js';
+import { eventName, hearsTurns, metricsOf, tellSlow, tellTurn, type Metrics } from './metrics.js';
+import { binding, freeAll, keep, ownersOn, raw, release } from './native.js';
 import {
   boolean,
   callback as optional,
@@ -49,11 +50,8 @@ export class EventBase implements Disposable {
   private _nextToken = 1;
   private _dispatched: Promise<LoopExit> | null = null;
   private _resolve: ((exit: LoopExit) => void) | null = null;
-  /** @internal The event whose callback runs. */
-  _running: Event | null = null;
-  /** The event that ran last, while slow callbacks are told. */
-  private _last: Event | null = null;
-  private _tellsSlow = false;
+  /** @internal Whose callback runs, or ran last. */
+  _running: EventOwner | null = null;
   /** Events that other threads may name. */
   private _shared: Map<number, Event> | null = null;
   private _message: ((message: unknown) => void) | null = null;
@@ -70,6 +68,7 @@ export class EventBase implements Disposable {
     this._handle = binding.baseNew(baseOptions(call, given));
     keep(this._handle, this);
     if (slow >= 0) this.tellSlowCallbacks(slow);
+    if (hearsTurns()) this.tellTurns();
   }
 
   /** The methods of this build, the best first (`event_get_supported_methods`). */
@@ -136,10 +135,10 @@ export class EventBase implements Disposable {
   }
 
   /**
-   * The event whose callback is running, or null (`event_base_get_running_event`); those of
-   * bufferevents and listeners are not told.
+   * The event whose callback is running, or the bufferevent or listener, or null
+   * (`event_base_get_running_event`).
    */
-  get runningEvent(): Event | null {
+  get runningEvent(): EventOwner | null {
     return binding.baseIsRunning(this._handle) ? this._running : null;
   }
 
@@ -240,17 +239,18 @@ export class EventBase implements Disposable {
   }
 
   /**
-   * Calls `visit` with every {@link Event} that is pending or active, in no particular order, until
-   * it returns something else than undefined, which is returned (`event_base_foreach_event`). It may
-   * do anything: events freed meanwhile are left out, new ones are not visited.
+   * Calls `visit` with every {@link Event} that is pending or active, and with every bufferevent and
+   * listener that is enabled for their own, in no particular order, until it returns something else
+   * than undefined, which is returned (`event_base_foreach_event`). It may do anything: what is freed
+   * meanwhile is left out, what is new is not visited.
    */
-  foreach<T>(visit: (event: Event) => T | undefined): T | undefined {
+  foreach<T>(visit: (owner: EventOwner) => T | undefined): T | undefined {
     required('EventBase.foreach', 'visit', visit);
     binding.baseIsRunning(this._handle);
-    for (const target of keptFor(this)) {
-      if (!('_fired' in target) || target._handle === 0 || this._handle === 0) continue;
-      if (target.pending() === 0) continue;
-      const result = visit(target);
+    for (const owner of ownersOn(this)) {
+      if (owner._handle === 0 || this._handle === 0) continue;
+      if ('pending' in owner ? owner.pending() === 0 : !owner.enabled) continue;
+      const result = visit(owner);
       if (result !== undefined) return result;
     }
     return undefined;
@@ -314,9 +314,21 @@ export class EventBase implements Disposable {
   tellSlowCallbacks(threshold: number | null): this {
     const ms = milliseconds('EventBase.tellSlowCallbacks', 'threshold', threshold);
     binding.baseSetSlowCallback(this._handle, ms < 0 ? null : ms);
-    this._tellsSlow = ms >= 0;
-    this._last = null;
     return this;
+  }
+
+  /**
+   * Tells of every turn on the diagnostics channel `evnode:turn`, or no longer. A base that is made
+   * while the channel has subscribers does so from the beginning; for all others this costs nothing.
+   */
+  tellTurns(on = true): this {
+    binding.baseTellTurns(this._handle, boolean('EventBase.tellTurns', 'on', on, true));
+    return this;
+  }
+
+  /** Keeps the loop from ending for want of events; see {@link LoopHold}. */
+  hold(): LoopHold {
+    return new LoopHold(this);
   }
 
   /** A handle whose token other threads can use to reach this base. */
@@ -414,7 +426,7 @@ export class EventBase implements Disposable {
     this._tokens.clear();
     this._shared = null;
     this._message = null;
-    this._last = null;
+    this._running = null;
     this._ended(LoopExit.BREAK);
     finishAll(this);
   }
@@ -440,9 +452,8 @@ export class EventBase implements Disposable {
   }
 
   /** @internal */
-  _ran(event: Event): void {
-    this._running = null;
-    if (this._tellsSlow) this._last = event;
+  _turned(events: number, milliseconds: number): void {
+    tellTurn({ base: this, events, milliseconds });
   }
 
   /** @internal */
@@ -450,11 +461,15 @@ export class EventBase implements Disposable {
     const slow = binding.baseSlowCallback(this._handle);
     if (slow === null) return;
     const { fd, what, ms: took } = slow;
-    // Its handle is 0 when it is not one of ours; one that has freed itself is not told either.
-    const last = this._last;
-    this._last = null;
-    const event = last !== null && last._handle !== 0 && last._handle === slow.event ? last : null;
-    const name = eventName(fd, what, event?._callbackName ?? '');
+    const last = this._running;
+    this._running = null;
+    // What has freed itself is not told. Other events than JavaScript's have no handle; that of a
+    // bufferevent or listener is known by its descriptor.
+    const its = last !== null && last._handle !== 0;
+    const same =
+      its && ('pending' in last ? last._handle === slow.event : last.fd === fd && fd >= 0);
+    const event = same ? last : null;
+    const name = eventName(event, fd, what);
     tellSlow({ base: this, event, name, fd, what, milliseconds: took });
   }
 

@@ -29,6 +29,8 @@ import {
   type Encoding,
 } from './options.js';
 import { amount, limitOf, RateLimitGroup, TokenBucketConfig } from './ratelimit.js';
+import { readChunks, readFrames, readParts } from './readers.js';
+import type { FrameReadOptions, SplitReadOptions } from './readers.js';
 import { readAll, readSome } from './slab.js';
 import {
   BevDuplex,
@@ -232,10 +234,11 @@ export class BufferEvent extends BufferEventCore {
     if (typeof data === 'string') {
       const code = encoding === 'utf8' ? 0 : encodingCode('BufferEvent.write', encoding);
       bevWriteString(this._handle, data, code);
-    } else if (typeof data === 'object') {
-      bevWrite(this._handle, data);
     } else {
-      bytes('BufferEvent.write', 'data', data);
+      bevWrite(
+        this._handle,
+        ArrayBuffer.isView(data) ? data : bytes('BufferEvent.write', 'data', data),
+      );
     }
     return this._writeHigh === 0 || bevOutputLength(this._handle) < this._writeHigh;
   }
@@ -474,8 +477,30 @@ export class BufferEvent extends BufferEventCore {
   }
 
   /** The bytes that come, as they come, for `for await`; otherwise as {@link lines}. */
-  chunks(options_?: ChunkOptions): AsyncIterableIterator<Buffer> {
-    return new ChunkReader(this, options('BufferEvent.chunks', options_, {}));
+  chunks(options_?: ChunkOptions): AsyncIterableIterator<Buffer>;
+  /** As many bytes at once, fewer only at the end. */
+  chunks(length: number, options_?: ChunkOptions): AsyncIterableIterator<Buffer>;
+  chunks(first?: number | ChunkOptions, second?: ChunkOptions): AsyncIterableIterator<Buffer> {
+    const call = 'BufferEvent.chunks';
+    if (typeof first !== 'number') return new ChunkReader(this, options(call, first, {}));
+    return readChunks(this, first, options(call, second, {}));
+  }
+
+  /**
+   * The parts between delimiters, for `for await`; the last one may lack its delimiter. Otherwise as
+   * {@link lines}, with `ERR_EVNODE_FRAME_TOO_LARGE` for what is longer than `maxLength`.
+   */
+  split(delimiter: Bytes | string, options_?: SplitReadOptions): AsyncIterableIterator<Buffer> {
+    return readParts(this, delimiter, options('BufferEvent.split', options_, {}));
+  }
+
+  /**
+   * The frames that tell their length, for `for await`. Otherwise as {@link lines}, with
+   * `ERR_EVNODE_FRAME_TOO_LARGE` for what is longer than `maxLength`, and `ERR_EVNODE_TRUNCATED`
+   * when the connection ends within a frame.
+   */
+  frames(options_?: FrameReadOptions): AsyncIterableIterator<Buffer> {
+    return readFrames(this, options('BufferEvent.frames', options_, {}));
   }
 
   /** As {@link chunks}. */

@@ -28,14 +28,19 @@ export interface SystemErrorFields {
  * - `ERR_EVNODE_LINE_TOO_LONG`: a line is longer than `maxLength`.
  * - `ERR_EVNODE_STREAM`: the stream under a bufferevent failed; `cause` is its error.
  * - `ERR_EVNODE_FILTER`: a filter failed; `cause` is what its function threw, if it did.
+ * - `ERR_EVNODE_FRAME_TOO_LARGE`: a frame, or what comes before a delimiter, is longer than `maxLength`.
+ * - `ERR_EVNODE_TRUNCATED`: the connection has ended within a frame.
+ * - `ERR_EVNODE_VIEW_WRITTEN`: in debug mode, what `peek()` shows was written to.
  * - `ERR_EVNODE_FROZEN`: the buffer does not allow changes at this end.
  * - `ERR_EVNODE_NO_MEMORY`: a buffer cannot grow any more.
  * - `ERR_EVNODE_IO`, `ERR_EVNODE_FAILED`: the system failed without a number that tells why.
  * - `ERR_EVNODE_ENV_CLOSING`: the thread's environment ends.
+ * - `ERR_EVNODE_NO_BINDING`: the native part is not installed, or does not load.
  * - `ERR_EVNODE_INTERNAL`: a defect in evnode.
  *
  * A wrong argument is no `EvError` but a `TypeError` or `RangeError` with an
- * `ERR_EVNODE_ARG_…` code. `instanceof` holds across copies of the package.
+ * `ERR_EVNODE_ARG_…` code, and so is a number read from a buffer that has too few bytes, a
+ * `RangeError` with the code `ERR_EVNODE_SHORT`. `instanceof` holds across copies of the package.
  */
 export class EvError extends Error {
   /** Which error it is. */
@@ -126,6 +131,12 @@ export function typeError(call: string, name: string, wanted: string, value: unk
 export function rangeError(call: string, name: string, wanted: string, value: unknown): RangeError {
   const message = `${call}: ${name} is ${shown(value)}; give ${wanted}`;
   return coded(new RangeError(message), 'ERR_EVNODE_ARG_RANGE');
+}
+
+/** `call` wants more bytes than there are. */
+export function shortError(call: string, wanted: number, held: number): RangeError {
+  const message = `${call}: ${wanted} bytes are needed where there are ${held}`;
+  return coded(new RangeError(message), 'ERR_EVNODE_SHORT');
 }
 
 /** Makes the errors that the native layer throws; `kind` as in raw.d.ts. */

@@ -1,15 +1,23 @@
 // Event: libevent's event, something to wait for and what to do then.
 
 import type { EventBase } from './base.js';
+import type { BufferEvent } from './bufferevent.js';
 import { typeError } from './errors.js';
 import { defersFree, finish, willFinish, type Finalizer } from './finalize.js';
 import { EventFlags } from './flags.js';
+import type { ConnListener } from './listener.js';
 import { keep, raw, release } from './native.js';
 import { descriptor, flags, integer, milliseconds, required } from './options.js';
 import type { CommonTimeout } from './timeout.js';
 
 /** An event's callback: gets the event and what has happened (`event_callback_fn`). */
 export type EventCallback = (event: Event, what: number) => void;
+
+/**
+ * What a loop's events belong to: an event itself, or a bufferevent or listener that has events of
+ * its own.
+ */
+export type EventOwner = Event | BufferEvent | ConnListener;
 
 const { PERSIST, SIGNAL } = EventFlags;
 const MOST_CALLS = 0xffff;
@@ -243,13 +251,7 @@ export class Event implements Disposable {
       this._added = false;
       release(this._handle);
     }
-    const { _base } = this;
-    _base._running = this;
-    try {
-      this._callback(this, what);
-    } finally {
-      _base._ran(this);
-    }
+    this._callback(this, what);
   }
 
   /** @internal */

@@ -52,7 +52,7 @@ export interface CompressionOptions extends LayerOptions {
 }
 
 /** How to find messages. */
-export interface FrameOptions extends LayerOptions {
+export interface WholeFrameOptions extends LayerOptions {
   /** How many bytes the length before a message has; 4 by default. */
   width?: 1 | 2 | 4;
   /** The longest message, 1 MiB by default and 16 MiB at most. */
@@ -202,8 +202,8 @@ export class FilterBufferEvent extends BufferEvent {
    * Passes on whole messages, each with its length in big-endian bytes before it, so that a read
    * callback finds messages and no piece of one. What is written passes as it is.
    */
-  static frames(underlying: BufferEvent, given?: FrameOptions): FilterBufferEvent {
-    const call = 'FilterBufferEvent.frames';
+  static wholeFrames(underlying: BufferEvent, given?: WholeFrameOptions): FilterBufferEvent {
+    const call = 'FilterBufferEvent.wholeFrames';
     const chosen = options(call, given, {});
     const { width = 4, maxLength = DEFAULT_LENGTH } = chosen;
     const number = integer(call, 'maxLength', maxLength, 0, MOST_LENGTH);

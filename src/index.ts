@@ -8,9 +8,17 @@
 import type { Statistics } from '../index.js';
 import { binding } from './native.js';
 
-export type { AddressInfo, EventCounts, MemoryStatistics, Statistics } from '../index.js';
+export type {
+  AddressInfo,
+  EventCounts,
+  MemoryStatistics,
+  PoolClass,
+  Statistics,
+} from '../index.js';
 export { EventBase } from './base.js';
 export { EvBuffer, type BufferCallback, type BufferEnd } from './buffer.js';
+export type { FrameOptions, FramePrefix, SplitOptions } from './buffer-frames.js';
+export type { ByteSource, CollectOptions } from './buffer-streams.js';
 export {
   BufferEvent,
   type BufferEventOptions,
@@ -25,7 +33,8 @@ export type {
 export type { Attachment, EventConfig } from './config.js';
 export type { ConnectOptions } from './connect.js';
 export { EvError, type SystemErrorFields } from './errors.js';
-export { Event, type EventCallback } from './event.js';
+export { Event, type EventCallback, type EventOwner } from './event.js';
+export { FileSegment, type FileSegmentOptions, type FileSource } from './file-segment.js';
 export {
   FilterBufferEvent,
   type Compression,
@@ -33,13 +42,14 @@ export {
   type FilterFunction,
   type FilterOptions,
   type FilterResult,
-  type FrameOptions,
   type LayerOptions,
   type TeeCallback,
+  type WholeFrameOptions,
   type WholeLineOptions,
 } from './filter.js';
 export type { Finalizer } from './finalize.js';
 export { BufferEventFlags, EventFlags, Features, LoopExit, LoopFlags } from './flags.js';
+export { LoopHold } from './hold.js';
 export {
   ConnListener,
   type ConnectionCallback,
@@ -47,7 +57,14 @@ export {
   type ListenOptions,
   type SocketCallback,
 } from './listener.js';
-export { Histogram, SLOW_CALLBACK_CHANNEL, type Metrics, type SlowCallback } from './metrics.js';
+export {
+  Histogram,
+  SLOW_CALLBACK_CHANNEL,
+  TURN_CHANNEL,
+  type Metrics,
+  type SlowCallback,
+  type Turn,
+} from './metrics.js';
 export type { Bytes, Encoding, EolStyle } from './options.js';
 export {
   RateLimitGroup,
@@ -55,6 +72,7 @@ export {
   type TokenBucketOptions,
   type Totals,
 } from './ratelimit.js';
+export type { FrameReadOptions, SplitReadOptions } from './readers.js';
 export { BaseHandle, type BaseToken } from './remote.js';
 export {
   Severity,
@@ -62,6 +80,7 @@ export {
   enableDebugMode,
   globalShutdown,
   memoryStatistics,
+  poolStatistics,
   setFatalCallback,
   setLogCallback,
   setMemoryLimit,
@@ -71,7 +90,7 @@ export {
 export type { ChunkOptions, DuplexOptions, LineOptions } from './streams.js';
 export { CommonTimeout } from './timeout.js';
 export * as util from './util.js';
-export type { AddressHints, FoundAddresses } from './util.js';
+export type { AddressHints, FoundAddresses, TimerStart } from './util.js';
 export { Watcher, type CheckCallback, type PrepareCallback } from './watch.js';
 
 /** What is alive in this thread's native layer; all zero after a clean shutdown. */

@@ -4,7 +4,7 @@ import { channel } from 'node:diagnostics_channel';
 
 import type { NativeMetrics } from '../index.js';
 import type { EventBase } from './base.js';
-import type { Event } from './event.js';
+import type { EventOwner } from './event.js';
 import { EventFlags } from './flags.js';
 
 /** How often values of each size came. */
@@ -67,9 +67,9 @@ export function metricsOf(native: NativeMetrics): Metrics {
 export interface SlowCallback {
   /** The base on whose loop it ran. */
   base: EventBase;
-  /** The event, or null when it is one of a bufferevent or listener, or freed. */
-  event: Event | null;
-  /** The event in words: `timer onTick`, `descriptor 7`, `signal 15 onTerm`. */
+  /** The event, or the bufferevent or listener; null when it is freed or not known. */
+  event: EventOwner | null;
+  /** The event in words: `timer onTick`, `descriptor 7`, `signal 15 onTerm`, `bufferevent 9`. */
   name: string;
   /** The descriptor or signal, or -1. */
   fd: number;
@@ -85,9 +85,13 @@ export const SLOW_CALLBACK_CHANNEL = 'evnode:slow-callback';
 const slowCallbacks = channel(SLOW_CALLBACK_CHANNEL);
 
 /** An event in words. */
-export function eventName(fd: number, what: number, callback: string): string {
+export function eventName(owner: EventOwner | null, fd: number, what: number): string {
+  if (owner !== null && !('pending' in owner)) {
+    return `${'address' in owner ? 'listener' : 'bufferevent'} ${fd}`;
+  }
   const kind =
     (what & EventFlags.SIGNAL) !== 0 ? `signal ${fd}` : fd >= 0 ? `descriptor ${fd}` : 'timer';
+  const callback = owner?._callbackName ?? '';
   return callback === '' ? kind : `${kind} ${callback}`;
 }
 
@@ -100,4 +104,27 @@ export function tellSlow(slow: SlowCallback): void {
   const took = slow.milliseconds.toFixed(1);
   const message = `the callback of ${slow.name} kept the loop for ${took} ms`;
   process.emitWarning(message, { type: 'EvnodeWarning', code: 'EVNODE_SLOW_CALLBACK' });
+}
+
+/** A turn of a loop that is over: what the channel's subscribers get. */
+export interface Turn {
+  /** The base. */
+  base: EventBase;
+  /** How many callbacks of events ran, those of bufferevents and listeners included. */
+  events: number;
+  /** How many milliseconds the loop was busy: from the end of the wait to that of the last callback. */
+  milliseconds: number;
+}
+
+/** Where turns are told: `diagnostics_channel.subscribe(TURN_CHANNEL, ...)`. */
+export const TURN_CHANNEL = 'evnode:turn';
+
+const turns = channel(TURN_CHANNEL);
+
+/** Whether anybody wants to be told of turns. */
+export const hearsTurns = (): boolean => turns.hasSubscribers;
+
+/** Tells of a turn who listens. */
+export function tellTurn(turn: Turn): void {
+  if (turns.hasSubscribers) turns.publish(turn);
 }

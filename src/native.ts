@@ -1,18 +1,17 @@
 // The one door to the native layer: loads it, and brings what it tells to the objects it is about.
 
-import * as binding from '../index.js';
-
 import type { EventBase } from './base.js';
 import type { EvBuffer } from './buffer.js';
 import type { BufferEvent } from './bufferevent.js';
 import { nativeError } from './errors.js';
-import type { Event } from './event.js';
+import type { Event, EventOwner } from './event.js';
 import type { FilterBufferEvent } from './filter.js';
 import type { ConnListener } from './listener.js';
+import { loadBinding } from './load.js';
 import type { Watcher } from './watch.js';
 
 /** The generated functions. */
-export { binding };
+export const binding = loadBinding();
 /** The hot functions. */
 export const { raw } = binding;
 
@@ -23,8 +22,8 @@ const SLOT = 0x3f_ffff;
 const OBJECTS = Symbol.for('evnode.objects');
 const { EVENT, READABLE, WRITABLE, BEV_EVENT, ACCEPTED, LISTENER_ERROR } = raw.kinds;
 const { BUFFER_CHANGED, LOOP_ENDED, ONCE, CLOSED } = raw.kinds;
-const { PREPARE, CHECK, FINALIZED, SLOW_CALLBACK, MESSAGE, ACTIVATED, COLLECTED, FILTER } =
-  raw.kinds;
+const { PREPARE, CHECK, FINALIZED, SLOW_CALLBACK, MESSAGE, ACTIVATED, COLLECTED } = raw.kinds;
+const { TURN, FILE_CLOSED, FILTER } = raw.kinds;
 
 /**
  * The objects that must live because the native layer may call them, by the slot of their handle:
@@ -46,9 +45,28 @@ export function release(handle: number): void {
   objects[handle & SLOT] = undefined;
 }
 
-/** The objects that are kept for a base. */
-export function keptFor(base: EventBase): Target[] {
-  return objects.filter((target): target is Target => target?._base === base);
+const closing = new Map<number, () => void>();
+let lastToken = 0;
+
+/** Has `callback` called when the file is closed that `watch` watches for the token. */
+export function onFileClosed(callback: () => void, watch: (token: number) => void): void {
+  const token = ++lastToken;
+  watch(token);
+  closing.set(token, callback);
+}
+
+function fileClosed(token: number): void {
+  const callback = closing.get(token);
+  closing.delete(token);
+  callback?.();
+}
+
+/** What the events of a base belong to. */
+export function ownersOn(base: EventBase): EventOwner[] {
+  return objects.filter(
+    (target): target is EventOwner =>
+      target?._base === base && ('pending' in target || 'enabled' in target),
+  );
 }
 
 /** Frees everything that is kept for a base. */
@@ -72,19 +90,22 @@ function dispatchCollected(count: number): void {
     // Another callback may have freed it, and its place be taken.
     if (target === undefined || target._handle !== handle) continue;
     const tag = list[2 * next] ?? 0;
-    if (tag >> 16 === READABLE) {
-      const { _read } = target as BufferEvent;
-      if (_read !== null) _read(target as BufferEvent);
-    } else {
-      (target as Event)._fired(tag & 0xffff);
-    }
+    call(tag >> 16, target, tag & 0xffff, 0);
   }
 }
 
 function dispatch(kind: number, handle: number, what: number, extra: number): number | void {
   if (kind === COLLECTED) return dispatchCollected(handle);
+  if (kind === FILE_CLOSED) return fileClosed(what);
   const target = objects[handle & SLOT];
   if (target === undefined) return;
+  if (kind > LISTENER_ERROR) return tell(kind, target, what, extra);
+  call(kind, target as EventOwner, what, extra);
+}
+
+/** Runs a callback of what the base's own events belong to, having noted whose it is. */
+function call(kind: number, target: EventOwner, what: number, extra: number): void {
+  target._base._running = target;
   switch (kind) {
     case EVENT:
       return (target as Event)._fired(what);
@@ -102,6 +123,14 @@ function dispatch(kind: number, handle: number, what: number, extra: number): nu
       return (target as ConnListener)._accepted(what, extra);
     case LISTENER_ERROR:
       return (target as ConnListener)._failed(extra);
+  }
+}
+
+/** Tells of anything else. */
+function tell(kind: number, target: Target, what: number, extra: number): number | void {
+  if (kind === ONCE) (target as EventBase)._running = null;
+  else if (kind === PREPARE || kind === CHECK) (target as Watcher)._base._running = null;
+  switch (kind) {
     case BUFFER_CHANGED:
       return (target as EvBuffer)._changed(what, extra);
     case LOOP_ENDED:
@@ -121,8 +150,13 @@ function dispatch(kind: number, handle: number, what: number, extra: number): nu
       return (target as EventBase)._received();
     case ACTIVATED:
       return (target as EventBase)._activated(extra, what);
-    case FILTER:
-      return (target as FilterBufferEvent)._convert(what, extra);
+    case TURN:
+      return (target as EventBase)._turned(what, extra);
+    case FILTER: {
+      const filter = target as FilterBufferEvent;
+      filter._base._running = filter;
+      return filter._convert(what, extra);
+    }
   }
 }
 

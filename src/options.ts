@@ -2,6 +2,7 @@
 // and what to give instead.
 
 import { constants } from 'node:os';
+import { isAnyArrayBuffer } from 'node:util/types';
 
 import { rangeError, typeError } from './errors.js';
 
@@ -9,7 +10,7 @@ import { rangeError, typeError } from './errors.js';
 export type Encoding = 'utf8' | 'latin1' | 'utf16le';
 
 /** Bytes: any view, or a whole buffer behind one. */
-export type Bytes = ArrayBufferView | ArrayBuffer;
+export type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
 
 /**
  * Where a line ends (`enum evbuffer_eol_style`): `any` is a run of CR and LF in any order, `crlf` an
@@ -123,11 +124,10 @@ export function choice<T extends string>(
   all: readonly [T, ...T[]],
 ): T {
   if (value === undefined) return all[0];
+  if (all.includes(value as T)) return value as T;
   const wanted = all.map((one) => JSON.stringify(one)).join(', ');
   if (typeof value !== 'string') throw typeError(call, name, wanted, value);
-  const found = all.find((one) => one === value);
-  if (found === undefined) throw rangeError(call, name, wanted, value);
-  return found;
+  throw rangeError(call, name, wanted, value);
 }
 
 /** An object with options, or none. */
@@ -140,9 +140,26 @@ export function options<T extends object>(call: string, value: T | undefined, em
 }
 
 /** Bytes behind a view or a buffer. */
-export function bytes(call: string, name: string, value: unknown): Bytes {
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value;
+export function bytes(call: string, name: string, value: unknown): ArrayBufferView {
+  if (ArrayBuffer.isView(value)) return value;
+  if (isAnyArrayBuffer(value)) return new Uint8Array(value);
   throw typeError(call, name, 'a Buffer, a typed array, a DataView or an ArrayBuffer', value);
+}
+
+/** How long a view is now: one of a buffer that was detached, or resized away, has no bytes. */
+export function lengthOf(view: ArrayBufferView): number {
+  try {
+    return view.byteLength;
+  } catch {
+    // Only a DataView throws.
+    return 0;
+  }
+}
+
+/** A `Buffer` over the bytes of a view. */
+export function asBuffer(view: ArrayBufferView): Buffer {
+  const length = lengthOf(view);
+  return Buffer.from(view.buffer, length === 0 ? 0 : view.byteOffset, length);
 }
 
 const ENCODINGS: readonly unknown[] = ['utf8', 'latin1', 'utf16le'];

@@ -1,6 +1,6 @@
 // What is set up for the whole process: the log, debug mode, the memory of buffers, the end.
 
-import type { MemoryStatistics } from '../index.js';
+import type { MemoryStatistics, PoolClass } from '../index.js';
 import { binding } from './native.js';
 import { boolean, callback as optional, size } from './options.js';
 
@@ -64,6 +64,13 @@ export function enableDebugMode(): void {
 
 /** Whether {@link enableDebugMode} was called. */
 export const isDebugMode = (): boolean => debugMode;
+
+/**
+ * What this thread keeps of blocks for its buffers, by their size, the smallest first: less than 3 MiB.
+ */
+export function poolStatistics(): PoolClass[] {
+  return binding.poolStatistics();
+}
 
 /** What the buffers of the whole process have of memory. */
 export function memoryStatistics(): MemoryStatistics {

@@ -3,7 +3,7 @@
 
 import { raw } from './native.js';
 
-const { bevRead, bevInputLength } = raw;
+const { bevRead, bevInputLength, bufferLength, bufferRemove } = raw;
 
 const SLAB = 64 * 1024;
 /** What is left of a slab is given up when it is less than this; what is larger gets its own memory. */
@@ -20,37 +20,51 @@ function renew(): void {
 /** All of a bufferevent's input, or null when there is none. */
 export function readAll(bev: number): Buffer | null {
   if (SLAB - used < LEAST) renew();
-  const room = SLAB - used;
-  const count = bevRead(bev, slab, used, room);
-  if (count === 0) return null;
-  if (count === room) {
-    const more = bevInputLength(bev);
-    if (more > 0) return readMore(bev, count, more);
-  }
-  const start = used;
-  used += count;
-  return slab.subarray(start, used);
+  const [ours, start] = [slab, used];
+  const room = SLAB - start;
+  // Callbacks of a watched input run meanwhile, and must not read to the same place.
+  used = SLAB;
+  const count = bevRead(bev, ours, start, room);
+  const more = count === room ? bevInputLength(bev) : 0;
+  if (slab === ours) used = more > 0 ? start : start + count;
+  if (more > 0) return readMore(bev, ours.subarray(start), more);
+  return count === 0 ? null : ours.subarray(start, start + count);
 }
 
 /** Up to `length` bytes of a bufferevent's input, or null when there are none. */
 export function readSome(bev: number, length: number): Buffer | null {
   const count = Math.min(length, bevInputLength(bev));
-  if (count === 0) return null;
-  if (count >= LEAST) {
-    const own = Buffer.allocUnsafeSlow(count);
-    bevRead(bev, own, 0, count);
-    return own;
-  }
-  if (SLAB - used < count) renew();
-  const start = used;
-  used += bevRead(bev, slab, start, count);
-  return slab.subarray(start, used);
+  return count === 0 ? null : take(bevRead, bev, count);
 }
 
-/** Input that did not fit into the slab, where its first `count` bytes are. */
-function readMore(bev: number, count: number, more: number): Buffer {
-  const own = Buffer.allocUnsafeSlow(count + more);
-  slab.copy(own, 0, used, used + count);
-  bevRead(bev, own, count, more);
-  return own;
+/** Up to `length` bytes from the front of a buffer. */
+export function removeSome(buffer: number, length: number): Buffer {
+  const most = length < LEAST ? length : Math.min(length, bufferLength(buffer));
+  return take(bufferRemove, buffer, most);
+}
+
+/** What `read` puts into memory for `length` bytes. */
+function take(read: typeof bevRead, from: number, length: number): Buffer {
+  if (length >= LEAST) {
+    const own = Buffer.allocUnsafeSlow(length);
+    const count = read(from, own, 0, length);
+    return count === length ? own : own.subarray(0, count);
+  }
+  // No bytes fit anywhere but into the slab that there is not yet.
+  if (SLAB - used < length || slab.length === 0) renew();
+  const [ours, start] = [slab, used];
+  const end = start + length;
+  used = end;
+  const count = read(from, ours, start, length);
+  // What is left over, unless somebody has taken what is behind it.
+  if (slab === ours && used === end) used = start + count;
+  return ours.subarray(start, start + count);
+}
+
+/** Input that did not fit into the slab, where its first bytes are. */
+function readMore(bev: number, first: Buffer, more: number): Buffer {
+  const own = Buffer.allocUnsafeSlow(first.length + more);
+  own.set(first);
+  const count = first.length + bevRead(bev, own, first.length, more);
+  return count === own.length ? own : own.subarray(0, count);
 }

@@ -60,7 +60,7 @@ function timeoutError(what: number): EvError {
 }
 
 /** Takes what comes out of a bufferevent, whole items only, as it is asked for. */
-abstract class BevReader<T> implements AsyncIterableIterator<T>, Reader {
+export abstract class BevReader<T> implements AsyncIterableIterator<T>, Reader {
   private readonly _waiting: Waiter<T>[] = [];
   /** Nothing more will come into the input. */
   private _ended = false;
@@ -212,16 +212,15 @@ export class LineReader extends BevReader<string> {
   }
 
   protected _take(ended: boolean): string | null {
-    const length = raw.bufferLineLength(this._input, this._eol);
-    const held = length < 0 ? raw.bufferLength(this._input) : length;
+    const line = raw.bufferReadLine(this._input, this._eol, this._encoding, this._most);
+    if (line !== null) return line;
+    const held = raw.bufferLength(this._input);
     // A CR at the end may turn out to belong to the line's end.
-    if (held > this._most + (length < 0 ? 1 : 0)) {
+    if (held > this._most + 1) {
       const message = `a line is longer than ${this._most} bytes; raise maxLength or close the connection`;
       throw new EvError('ERR_EVNODE_LINE_TOO_LONG', message);
     }
-    if (length >= 0) return raw.bufferReadLine(this._input, this._eol, this._encoding);
-    if (!ended || held === 0) return null;
-    return raw.bufferRemoveString(this._input, held, this._encoding);
+    return ended && held > 0 ? raw.bufferRemoveString(this._input, held, this._encoding) : null;
   }
 }
 

@@ -2,9 +2,9 @@
 // `process.hrtime.bigint`, `net.isIP`, string and number methods.
 
 import type { AddressInfo } from '../index.js';
-import { EvError, rangeError } from './errors.js';
+import { EvError, rangeError, typeError } from './errors.js';
 import { binding } from './native.js';
-import { boolean, bytes, choice, options, text } from './options.js';
+import { boolean, bytes, choice, integer, milliseconds, options, text } from './options.js';
 
 /**
  * Reads an address with a port (`evutil_parse_sockaddr_port`): `1.2.3.4`, `1.2.3.4:80`, `::1`,
@@ -52,6 +52,62 @@ export function inetNtop(address: ArrayBufferView | ArrayBuffer): string {
  */
 export function socketpair(): [left: number, right: number] {
   return binding.socketpair() as [number, number];
+}
+
+const open = (call: string, fd: number) => integer(call, 'fd', fd, 0, 0x7fff_ffff);
+
+/**
+ * Makes reads and writes of a descriptor return at once when they cannot go on
+ * (`evutil_make_socket_nonblocking`), as an event's callback needs it. Descriptors that a `BufferEvent`
+ * or `ConnListener` is given become so by themselves.
+ *
+ * @throws EvError with the system's code
+ */
+export function makeSocketNonblocking(fd: number): void {
+  binding.makeNonblocking(open('util.makeSocketNonblocking', fd));
+}
+
+/**
+ * Has the system probe a connection that is silent for so many milliseconds, or with null never
+ * (`evutil_set_tcp_keepalive`). Whole seconds count, one at least.
+ *
+ * @throws EvError with the system's code
+ */
+export function setTcpKeepalive(fd: number, idle: number | null): void {
+  const call = 'util.setTcpKeepalive';
+  binding.setTcpKeepalive(open(call, fd), milliseconds(call, 'idle', idle));
+}
+
+/** When a {@link timerfd} expires: give `after` or `at`. */
+export interface TimerStart {
+  /** So many milliseconds from now; time that the machine sleeps counts. */
+  after?: number;
+  /** When the clock on the wall shows this time, however it is set meanwhile. */
+  at?: Date;
+  /** Again and again, so many milliseconds from then on. */
+  every?: number;
+}
+
+/**
+ * A descriptor that becomes readable when a time has come. Eight bytes can be read from it: how often
+ * it has expired since it was read last. It is non-blocking, closed by exec, and the caller's to
+ * close. For what neither Node's timers nor a base's do: to follow the clock on the wall, or to count
+ * the time that the machine sleeps. Linux only.
+ *
+ * @throws EvError with the system's code, and `ERR_EVNODE_UNSUPPORTED` on other systems
+ */
+export function timerfd(start: TimerStart): number {
+  const call = 'util.timerfd';
+  const { after, at, every } = options(call, start, {});
+  if ((after === undefined) === (at === undefined)) {
+    throw typeError(call, 'start', '`after` or `at`', start);
+  }
+  if (at !== undefined && !(at instanceof Date)) throw typeError(call, 'at', 'a Date', at);
+  const time = at?.getTime();
+  if (Number.isNaN(time)) throw rangeError(call, 'at', 'a valid Date', at);
+  const first = time === undefined ? milliseconds(call, 'after', after) : Math.max(0, time);
+  const again = milliseconds(call, 'every', every);
+  return binding.timerfd(first, time !== undefined, again);
 }
 
 const FAMILIES = ['any', 'IPv4', 'IPv6'] as const;

@@ -49,24 +49,59 @@ function prepareNode() {
   };
 }
 
-function prepareBun() {
-  const manifest = `${benchDir}node_modules/bun/package.json`;
-  const { bun: wanted } = JSON.parse(readFileSync(`${benchDir}package.json`, 'utf8')).dependencies;
-  if (!existsSync(manifest) || JSON.parse(readFileSync(manifest, 'utf8')).version !== wanted) {
-    console.log(`installing bun ${wanted} from npm, this once ...`);
+/** Installs the npm packages that take part, unless they are there. Returns their versions by name. */
+export function installPackages() {
+  const { dependencies } = JSON.parse(readFileSync(`${benchDir}package.json`, 'utf8'));
+  const installed = (name) => {
+    const manifest = `${benchDir}node_modules/${name}/package.json`;
+    return existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).version : null;
+  };
+  const missing = Object.keys(dependencies).filter(
+    (name) => installed(name) !== dependencies[name],
+  );
+  if (missing.length > 0) {
+    const names = missing.map((name) => `${name} ${dependencies[name]}`).join(', ');
+    console.log(`installing ${names} from npm, this once ...`);
     try {
       run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], { cwd: benchDir });
     } catch (error) {
       throw new Missing(
-        `bun ${wanted}: "npm install" in bench/ failed: ${error.message.split('\n')[1] ?? error.message}`,
+        `${names}: "npm install" in bench/ failed: ${error.message.split('\n')[1] ?? error.message}`,
       );
     }
   }
+  return dependencies;
+}
+
+function prepareBun(server = 'bun.mjs') {
+  const { bun } = installPackages();
   return {
-    command: [`${benchDir}node_modules/bun/bin/bun.exe`, `${benchDir}peers/bun.mjs`],
-    version: wanted,
+    command: [`${benchDir}node_modules/bun/bin/bun.exe`, `${benchDir}peers/${server}`],
+    version: bun,
   };
 }
+
+/** Compiles one program on OpenSSL. Returns its path. */
+export function buildOpenssl(source) {
+  return compile(source, ['-lssl', '-lcrypto'], {
+    header: 'openssl/ssl.h',
+    missing: "OpenSSL's headers (Debian: apt-get install libssl-dev)",
+  });
+}
+
+/** The servers of the TLS bench, which take a certificate and its key as arguments. */
+export const tlsPeers = [
+  { name: 'evcore', ours: true, prepare: () => ({ command: [buildRust('tls')] }) },
+  {
+    name: 'node',
+    prepare: () => ({
+      command: [process.execPath, `${benchDir}peers/node-tls.mjs`],
+      version: process.versions.node,
+    }),
+  },
+  { name: 'bun', prepare: () => prepareBun('bun-tls.mjs') },
+  { name: 'floor', prepare: () => ({ command: [buildOpenssl('peers/floor_tls.c')] }) },
+];
 
 /** In the order of the tables and charts. `collects`: has a garbage collector that SIGUSR2 starts. */
 export const peers = [
@@ -76,7 +111,7 @@ export const peers = [
   { name: 'evnode-blocking', ours: true, prepare: () => prepareEvnode('blocking') },
   { name: 'evcore', ours: true, prepare: () => ({ command: [buildRust('evcore-bench')] }) },
   { name: 'node', collects: true, prepare: prepareNode },
-  { name: 'bun', collects: true, prepare: prepareBun },
+  { name: 'bun', collects: true, prepare: () => prepareBun() },
   { name: 'libevent', prepare: prepareLibevent },
   { name: 'floor', prepare: () => ({ command: [compile('peers/floor.c')] }) },
 ];
@@ -88,15 +123,15 @@ export function kindOf(name) {
 }
 
 /** Prepares the peers of these names; those that cannot run are named on the console with the reason. */
-export function preparePeers(names) {
-  const unknown = names.find((name) => !peers.some((peer) => peer.name === name));
+export function preparePeers(names, all = peers) {
+  const unknown = names.find((name) => !all.some((peer) => peer.name === name));
   if (unknown !== undefined) {
     throw new Error(
-      `There is no peer named ${unknown}. There are: ${peers.map(({ name }) => name).join(', ')}`,
+      `There is no peer named ${unknown}. There are: ${all.map(({ name }) => name).join(', ')}`,
     );
   }
   const ready = [];
-  for (const peer of peers.filter(({ name }) => names.includes(name))) {
+  for (const peer of all.filter(({ name }) => names.includes(name))) {
     try {
       ready.push({ ...peer, ...peer.prepare() });
     } catch (error) {

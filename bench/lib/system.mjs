@@ -149,10 +149,18 @@ export async function startServer(command) {
   }
 }
 
-/** Runs the load generator against a server to its end. Returns what it measured. */
-export async function measure(server, { pattern, connections, size }, { warmup, window }) {
+/**
+ * Runs the load generator, or another `program` of its kind, against a server to its end. Returns what it
+ * measured; `busy` is the part of the time that the server was at work.
+ */
+export async function measure(
+  server,
+  { pattern, connections, size },
+  { warmup, window },
+  program = compile('load.c'),
+) {
   const args = [pattern, server.port, server.pid, connections, size, warmup, window].map(String);
-  const load = start(1, [compile('load.c'), ...args]);
+  const load = start(1, [program, ...args]);
   const lines = [];
   load.lines.on('line', (line) => lines.push(line));
   try {
@@ -163,7 +171,11 @@ export async function measure(server, { pattern, connections, size }, { warmup, 
     throw error;
   }
   const result = JSON.parse(lines[0]);
-  return { cpu: result.server_cpu_ns / result.ops, rate: (result.ops * 1e9) / result.elapsed_ns };
+  return {
+    cpu: result.server_cpu_ns / result.ops,
+    rate: (result.ops * 1e9) / result.elapsed_ns,
+    busy: result.server_cpu_ns / result.elapsed_ns,
+  };
 }
 
 /** Starts the load generator that opens idle connections on request. */
@@ -189,6 +201,22 @@ export function residentBytes(pid) {
   const [, kib] =
     /^Rss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? [];
   return Number(kib) * 1024;
+}
+
+/** The most that this ever was. */
+export function peakBytes(pid) {
+  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kib) * 1024;
+}
+
+/** What all threads of a process have had of CPU time, in nanoseconds. */
+export function cpuTime(pid) {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const time = (thread) => {
+    const [running] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ');
+    return Number(running);
+  };
+  return threads.reduce((sum, thread) => sum + time(thread), 0);
 }
 
 export const descriptors = (pid) => readdirSync(`/proc/${pid}/fd`).length;

@@ -56,10 +56,14 @@ export interface Kinds {
   readonly ACTIVATED: 16
   /** `handle` callbacks, which the list names, to be called one after the other. */
   readonly COLLECTED: 17
+  /** A turn is over (`baseTellTurns`). handle: base; what: callbacks; extra: milliseconds. */
+  readonly TURN: 18
+  /** `what` token: nobody holds the file segment any more; there is no handle. */
+  readonly FILE_CLOSED: 19
   /** A filter's bytes are to be converted. handle: the bufferevent over it; what: the flush mode (0 to
    * 2), plus 4 for what is to go out; extra: bytes there is room for. Returns 0 done, 1 more is
    * needed, 2 the stream ends, 3 failed. It does not throw. */
-  readonly FILTER: 18
+  readonly FILTER: 20
 }
 
 /** Called for everything that happens; one per environment. What it throws goes to
@@ -83,6 +87,10 @@ export type StringEncoding = 0 | 1 | 2
 
 /** End-of-line style. 0: any run of CR and LF, 1: CR? LF, 2: CR LF, 3: LF, 4: NUL. */
 export type EolStyle = 0 | 1 | 2 | 3 | 4
+
+/** What a number's bytes mean. 0: u8, 1: i8, 2: u16, 3: i16, 4: u32, 5: i32, 6: u64, 7: i64, 8: f32,
+ * 9: f64; 16 more: the most significant byte is the first. u64 and i64 are bigints. */
+export type NumberLayout = number
 
 /** The hot functions: raw Node-API functions that check handles and memory, nothing else. */
 export interface Raw {
@@ -156,16 +164,33 @@ export interface Raw {
   bufferRemoveString(buffer: Handle, length: number, encoding: StringEncoding): string
   /** Drops up to n bytes from the front. */
   bufferDrain(buffer: Handle, n: number): void
+  /** The number at a position, or with offset < 0 at the front, from where it is taken; null, and
+   * nothing taken, when there are too few bytes. */
+  bufferNumber(buffer: Handle, layout: NumberLayout, offset: number): number | bigint | null
+  /** Appends a number, whose range is the caller's to check. */
+  bufferAddNumber(buffer: Handle, layout: NumberLayout, value: number | bigint): void
+  /** Appends the number of the bytes and a copy of them, both or none. */
+  bufferAddFrame(buffer: Handle, layout: NumberLayout, bytes: Bytes): void
+  /** Whether it holds exactly these bytes. */
+  bufferEquals(buffer: Handle, bytes: Bytes): boolean
+  /** Whether both hold the same bytes. */
+  bufferEqualsBuffer(one: Handle, other: Handle): boolean
+  /** Up to length bytes (< 0: all) from position `from`, piece by piece: those of at least 4 KiB where
+   * they lie in the buffer's own memory, which lives as long as what is returned; the lengths of the
+   * others, which are to be copied. */
+  bufferPeek(buffer: Handle, length: number, from: number): (Buffer | number)[]
   /** Moves all of src to the end of dst without copying. Nothing happens when both are the same. */
   bufferAddBuffer(dst: Handle, src: Handle): void
   /** Moves up to n bytes from the front of src to the end of dst; returns how many. */
   bufferRemoveBuffer(dst: Handle, src: Handle, n: number): number
   /** Position of the bytes at or after `from` and wholly before `to` (< 0: the end), or -1. */
   bufferSearch(buffer: Handle, what: Bytes, from: number, to: number): number
-  /** Removes a line with its end and returns it without, or null when there is no whole line. */
-  bufferReadLine(buffer: Handle, eol: EolStyle, encoding: StringEncoding): string | null
-  /** Up to max whole lines at once. */
-  bufferReadLines(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number): string[]
+  /** Removes a line with its end and returns it without, or null when there is no whole line, or one
+   * of more than max bytes. */
+  bufferReadLine(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number): string | null
+  /** Takes up to max whole lines, some of them or none, as one string with their ends. `spans` gets
+   * how many those are, then the start and the end of each in the string. */
+  bufferReadLines(buffer: Handle, eol: EolStyle, encoding: StringEncoding, max: number, spans: Int32Array): string
   /** Length in bytes of the next whole line without its end, or -1 when there is none. */
   bufferLineLength(buffer: Handle, eol: EolStyle): number
   /** Removes a line with its end, writes it without into view at offset; returns its length, or -1

@@ -4,25 +4,21 @@
 
 #[cfg(target_os = "linux")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    use evcore::util::{timerfd, TimerStart};
     use evcore::{Event, EventBase, EventFlags};
-    use rustix::time::{
-        timerfd_create, timerfd_settime, Itimerspec, TimerfdClockId, TimerfdFlags,
-        TimerfdTimerFlags, Timespec,
-    };
+    use std::fs::File;
+    use std::io::Read;
     use std::os::fd::AsRawFd;
+    use std::time::Duration;
 
-    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK)?;
-    let every = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-    let times = Itimerspec { it_interval: every, it_value: every };
-    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times)?;
-
+    let every = Duration::from_millis(20);
+    let mut timer = File::from(timerfd(TimerStart::After(every), Some(every))?);
     let base = EventBase::new()?;
-    let fd = timer.as_raw_fd();
     let mut expired = 0;
     let flags = EventFlags::READ | EventFlags::PERSIST;
-    let event = Event::new(&base, fd, flags, move |event, _| {
+    let event = Event::new(&base, timer.as_raw_fd(), flags, move |event, _| {
         let mut count = [0; 8];
-        if rustix::io::read(&timer, &mut count) == Ok(8) {
+        if timer.read(&mut count).is_ok() {
             expired += u64::from_ne_bytes(count);
             println!("expired {expired} times");
         }

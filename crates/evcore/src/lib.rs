@@ -2,7 +2,8 @@
 //! of it: what libevent has given to C programs, for Rust.
 //!
 //! The modules stand in layers and an import never points up:
-//! [`util`], [`error`] → [`backend`] → [`base`] → [`buffer`] → [`ratelimit`] → [`bufferevent`] → [`filter`], [`listener`].
+//! [`util`], [`error`] → [`backend`] → [`base`] → [`buffer`] → [`ratelimit`], `tls` →
+//! [`bufferevent`] → [`filter`], [`listener`].
 //!
 //! | libevent | here |
 //! |---|---|
@@ -31,6 +32,8 @@ pub mod mem;
 pub mod ratelimit;
 mod shutdown;
 mod sys;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod util;
 mod version;
 

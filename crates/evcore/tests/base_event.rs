@@ -327,37 +327,71 @@ fn many_idle_timeouts_that_are_put_off_all_the_time_need_no_more_memory_than_a_f
 }
 
 #[test]
-fn ten_thousand_timers_of_random_times_fire_in_order_and_never_early() {
+fn ten_thousand_timers_of_random_times_fire_in_order_never_early_and_within_a_millisecond() {
     for precise in [false, true] {
-        let base = EventBase::with_config(EventConfig::new().precise_timer(precise)).unwrap();
-        let count = Rc::new(Cell::new(0));
-        let last = Rc::new(Cell::new(Duration::ZERO));
-        let start = Instant::now();
-        let mut seed = 1_u64;
-        let timers: Vec<Event> = (0..10_000)
-            .map(|_| {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let delay = Duration::from_micros((seed >> 33) % 50_000);
-                let (count, last) = (count.clone(), last.clone());
-                let set = start.elapsed();
-                let set_by = Rc::new(Cell::new(Duration::MAX));
-                let known = set_by.clone();
-                let timer = Event::timer(&base, move |_, _| {
-                    let due = set + delay;
-                    let now = start.elapsed();
-                    assert!(now >= due, "early");
-                    assert!(known.get() + delay >= last.get(), "out of order");
-                    last.set(due.max(last.get()));
-                    count.set(count.get() + 1);
-                })
-                .unwrap();
-                timer.add(Some(delay)).unwrap();
-                // The clock that timers count from may be some microseconds ahead.
-                set_by.set(start.elapsed() + Duration::from_micros(10));
-                timer
+        // Whatever else the machine does may keep the loop from its processor, but not every time.
+        let mut medians = (0..20).map(|_| median_lateness_of_ten_thousand_timers(precise));
+        assert!(medians.any(|median| median < MS), "late");
+    }
+}
+
+fn median_lateness_of_ten_thousand_timers(precise: bool) -> Duration {
+    let base = EventBase::with_config(EventConfig::new().precise_timer(precise)).unwrap();
+    let late: Rc<RefCell<Vec<Duration>>> = Rc::default();
+    let last = Rc::new(Cell::new(Duration::ZERO));
+    let start = Instant::now();
+    let mut seed = 1_u64;
+    let timers: Vec<Event> = (0..10_000)
+        .map(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            // Late enough that all are set before the first is due.
+            let delay = Duration::from_micros(50_000 + (seed >> 33) % 50_000);
+            let (late, last) = (late.clone(), last.clone());
+            let set = start.elapsed();
+            let set_by = Rc::new(Cell::new(Duration::MAX));
+            let known = set_by.clone();
+            let timer = Event::timer(&base, move |_, _| {
+                let due = set + delay;
+                let now = start.elapsed();
+                assert!(now >= due, "early");
+                assert!(known.get() + delay >= last.get(), "out of order");
+                last.set(due.max(last.get()));
+                late.borrow_mut().push(now - due);
             })
-            .collect();
-        base.dispatch().unwrap();
-        assert_eq!(count.get(), timers.len());
+            .unwrap();
+            timer.add(Some(delay)).unwrap();
+            // The clock that timers count from may be some microseconds ahead.
+            set_by.set(start.elapsed() + Duration::from_micros(10));
+            timer
+        })
+        .collect();
+    base.dispatch().unwrap();
+    let mut late = late.take();
+    assert_eq!(late.len(), timers.len());
+    late.sort_unstable();
+    late[late.len() / 2]
+}
+
+#[test]
+fn a_signal_is_caught_again_after_somebody_has_gone_back_to_its_default() {
+    let count = Rc::new(Cell::new(0));
+    for round in 1..=3 {
+        let base = EventBase::new().unwrap();
+        let counted = count.clone();
+        let signal = Event::signal(&base, libc::SIGWINCH, move |event, _| {
+            counted.set(counted.get() + 1);
+            event.del().unwrap();
+        })
+        .unwrap();
+        signal.add(None).unwrap();
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::WINCH)
+            .unwrap();
+        base.loop_exit(Some(MS * 5000)).unwrap();
+        while count.get() < round && !base.got_exit() {
+            base.run_loop(LoopFlags::ONCE).unwrap();
+        }
+        assert_eq!(count.get(), round);
+        // SAFETY: the default action is always valid.
+        unsafe { libc::signal(libc::SIGWINCH, libc::SIG_DFL) };
     }
 }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use evcore::base::{Metrics, SlowCallback};
+use evcore::base::{Metrics, SlowCallback, Turn};
 use evcore::{Event, EventBase, EventConfig, EventFlags, LoopFlags};
 
 const MS: Duration = Duration::from_millis(1);
@@ -112,4 +112,52 @@ fn a_callback_may_switch_the_timing_on() {
     assert_eq!(told.get(), 0);
     base.free();
     assert_eq!(Rc::strong_count(&told), 1, "the freed base kept its callbacks");
+}
+
+#[test]
+fn every_turn_is_told_with_what_it_did_until_nobody_wants_to_know() {
+    let base = EventBase::new().unwrap();
+    let told: Rc<RefCell<Vec<Turn>>> = Rc::default();
+    let hook = {
+        let told = told.clone();
+        move |turn: &Turn| told.borrow_mut().push(turn.clone())
+    };
+    base.set_turn_hook(Some(hook)).unwrap();
+    let busy = Event::user(&base, |_, _| busy_for(MS * 5)).unwrap();
+    let quick = Event::user(&base, |_, _| ()).unwrap();
+    busy.active(EventFlags::READ).unwrap();
+    quick.active(EventFlags::READ).unwrap();
+    let timer = Event::timer(&base, |_, _| ()).unwrap();
+    timer.add(Some(MS * 20)).unwrap();
+    base.dispatch().unwrap();
+    let turns = base.metrics().turns;
+    let first = told.borrow()[0].clone();
+    assert_eq!(first.events, 2);
+    assert!(first.took >= MS * 5);
+    assert_eq!(told.borrow().last().unwrap().events, 1);
+    assert_eq!(told.borrow().len() as u64, turns);
+
+    base.set_turn_hook(None::<fn(&Turn)>).unwrap();
+    quick.active(EventFlags::READ).unwrap();
+    base.dispatch().unwrap();
+    assert_eq!(told.borrow().len() as u64, turns);
+}
+
+#[test]
+fn a_turn_s_hook_may_end_itself_and_free_the_base() {
+    let base = EventBase::new().unwrap();
+    let calls = Rc::new(Cell::new(0));
+    let (counted, weak) = (calls.clone(), base.downgrade());
+    let hook = move |_: &Turn| {
+        counted.set(counted.get() + 1);
+        let base = weak.upgrade().unwrap();
+        base.set_turn_hook(None::<fn(&Turn)>).unwrap();
+        base.free();
+    };
+    base.set_turn_hook(Some(hook)).unwrap();
+    let event = Event::user(&base, |event, fired| event.active(fired).unwrap()).unwrap();
+    event.active(EventFlags::READ).unwrap();
+    base.dispatch().unwrap();
+    assert_eq!(calls.get(), 1);
+    assert!(base.set_turn_hook(None::<fn(&Turn)>).is_err());
 }

@@ -87,6 +87,76 @@ fn lines_are_taken_out_whole_and_the_rest_stays() {
     }
 }
 
+/// The lines that a buffer lends, a few at a time, and what it keeps.
+fn lent(mut buffer: EvBuffer, style: EolStyle, most: usize) -> (Vec<Vec<u8>>, Vec<u8>) {
+    let mut lines = Vec::new();
+    loop {
+        let mut spans = Vec::new();
+        let text = buffer.pullup_lines(style, most, &mut spans).unwrap();
+        lines.extend(spans.iter().map(|span| text[span.clone()].to_vec()));
+        let used = text.len();
+        assert_eq!(used == 0, spans.is_empty());
+        assert!(spans.len() <= most);
+        if used == 0 {
+            return (lines, buffer.to_vec());
+        }
+        assert_eq!(buffer.drain(used), Ok(used));
+    }
+}
+
+#[test]
+fn lines_that_are_lent_are_those_that_are_taken_across_every_border() {
+    let texts: [&[u8]; 7] = [
+        b"GET / HTTP/1.1\r\nHost: x\n\r\nbody\0more\r",
+        b"\n\n\r\n\r\n",
+        b"\r\r\n\n\0\r\n",
+        b"a\r\nb\r\r\nc\n\rd\0",
+        b"\r\n",
+        b"no end at all",
+        b"",
+    ];
+    for text in texts {
+        for style in STYLES {
+            for most in [1, 2, usize::MAX] {
+                for buffer in splits(text) {
+                    let mut whole = EvBuffer::from(text.to_vec());
+                    let lines: Vec<_> = std::iter::from_fn(|| whole.readln(style)).collect();
+                    assert_eq!(lent(buffer, style, most), (lines, whole.to_vec()), "{style:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn long_and_short_lines_are_lent_across_long_segments() {
+    for len in [10, 4094, 4095, 4096, 70_000, 200_000] {
+        let mut text = vec![b'x'; len];
+        text.extend(b"\r\nshort\r\n\r\n");
+        let text = text.repeat(3);
+        for piece in [1000, 4097, 65_536] {
+            for style in [EolStyle::Any, EolStyle::Crlf, EolStyle::CrlfStrict] {
+                let segments: Vec<&[u8]> = text.chunks(piece).collect();
+                let mut taken = segmented(&segments);
+                let lines: Vec<_> = std::iter::from_fn(|| taken.readln(style)).collect();
+                assert_eq!(lines.len(), if style == EolStyle::Any { 6 } else { 9 });
+                assert!(lent(segmented(&segments), style, usize::MAX) == (lines, vec![]));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_lent_is_bounded_and_a_frozen_front_lends_too() {
+    let mut buffer = EvBuffer::from(b"x\n".repeat(100_000));
+    buffer.freeze(evcore::buffer::BufferEnd::Front);
+    let mut spans = Vec::new();
+    let text = buffer.pullup_lines(EolStyle::Lf, usize::MAX, &mut spans).unwrap();
+    assert_eq!((text.len(), spans.len()), (65_536, 32_768));
+    assert_eq!(buffer.pullup_lines(EolStyle::Lf, 0, &mut spans), Ok(&[][..]));
+    assert_eq!(spans.len(), 32_768);
+}
+
 #[test]
 fn one_vector_can_serve_for_many_lines() {
     let mut buffer = segmented(&[b"one\ntw", b"o\nthree"]);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use evcore::backend::Features;
-use evcore::base::{CommonTimeout, SlowCallback};
+use evcore::base::{CommonTimeout, LoopHold, SlowCallback};
 use evcore::{EventBase, EventConfig, EventFlags, LoopExit, LoopFlags};
 use napi_derive::napi;
 
@@ -41,6 +41,11 @@ pub(crate) struct Base {
     pub(crate) batch: Batch,
     /// Nothing in the configuration is against that.
     may_collect: bool,
+    /// JavaScript is told of slow callbacks, and of turns, which are timed where they run.
+    pub(crate) tells_slow: Cell<bool>,
+    pub(crate) tells_turns: Cell<bool>,
+    /// What keeps the loop from ending though there are no events.
+    pub(crate) holds: RefCell<Vec<LoopHold>>,
     /// Timeouts that events share, by the numbers that JavaScript knows them by.
     pub(crate) common_timeouts: RefCell<Vec<CommonTimeout>>,
     /// The callback that JavaScript is told of as slow.
@@ -90,7 +95,10 @@ impl Base {
 
     /// Whether callbacks may be called together.
     pub(crate) fn collects(&self) -> bool {
-        self.may_collect && self.slow.borrow().is_none() && self.base.priorities() == 1
+        self.may_collect
+            && !self.tells_slow.get()
+            && !self.tells_turns.get()
+            && self.base.priorities() == 1
     }
 
     fn is_empty(&self) -> bool {
@@ -336,11 +344,14 @@ pub fn base_new(env: napi::Env, options: Option<BaseOptions>) -> napi::Result<Ha
             missed: RefCell::default(),
             batch: Batch::default(),
             may_collect,
+            tells_slow: Cell::default(),
+            tells_turns: Cell::default(),
+            holds: RefCell::default(),
             common_timeouts: RefCell::default(),
             slow: RefCell::default(),
             remote: Remote::default(),
         });
-        match attach::attach(&base, attach, opened.watchers) {
+        match attach::attach(&base, attach, opened.watchers, has_libuv) {
             Ok(host) => drop(base.host.replace(host)),
             Err(failure) => {
                 env.table.remove(handle);

@@ -32,7 +32,7 @@ impl JsBuffer {
     fn with<R>(&self, run: impl FnOnce(&mut EvBuffer) -> R) -> R {
         let mut buffer = self.buffer.borrow_mut();
         let result = run(&mut buffer);
-        let length = buffer.len();
+        let length = buffer.in_memory();
         drop(buffer);
         if length.abs_diff(self.told.get()) >= TELL {
             self.tell(length);
@@ -136,7 +136,7 @@ impl AnyBuffer {
             let changes = env.changes();
             let id = buffer.add_callback(move |_, change| {
                 let (added, removed) = (change.added, change.deleted);
-                changes.note(Change { buffer: handle, added, removed });
+                changes.note(Change::Buffer { buffer: handle, added, removed });
             });
             watches.insert(handle, id);
         });

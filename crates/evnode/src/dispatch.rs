@@ -36,11 +36,13 @@ pub(crate) enum Kind {
     Message = 15,
     Activated = 16,
     Collected = 17,
-    Filter = 18,
+    Turn = 18,
+    FileClosed = 19,
+    Filter = 20,
 }
 
 impl Kind {
-    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 18] = [
+    pub(crate) const ALL: [(&'static std::ffi::CStr, Self); 20] = [
         (c"EVENT", Self::Event),
         (c"READABLE", Self::Readable),
         (c"WRITABLE", Self::Writable),
@@ -58,6 +60,8 @@ impl Kind {
         (c"MESSAGE", Self::Message),
         (c"ACTIVATED", Self::Activated),
         (c"COLLECTED", Self::Collected),
+        (c"TURN", Self::Turn),
+        (c"FILE_CLOSED", Self::FileClosed),
         (c"FILTER", Self::Filter),
     ];
 }

@@ -16,7 +16,7 @@ use evcore::buffer::CallbackId;
 use napi::sys;
 
 use crate::batch::List;
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, Kind};
 use crate::error::{Failure, Result};
 use crate::handle::{Handle, Table};
 
@@ -41,7 +41,7 @@ pub(crate) struct EnvState {
     pub(crate) watches: RefCell<HashMap<Handle, CallbackId>>,
 }
 
-/// Changes of watched buffers. Buffers may be sent to other threads, and so may their callbacks.
+/// Changes of watched buffers, and files that were let go. Buffers may be sent to other threads, and so may their callbacks.
 #[derive(Default)]
 pub(crate) struct Changes {
     list: Mutex<Vec<Change>>,
@@ -57,11 +57,24 @@ impl Changes {
     }
 }
 
-/// A watched buffer has changed.
-pub(crate) struct Change {
-    pub(crate) buffer: Handle,
-    pub(crate) added: usize,
-    pub(crate) removed: usize,
+/// What happens while a buffer is borrowed.
+pub(crate) enum Change {
+    /// A watched buffer has changed.
+    Buffer { buffer: Handle, added: usize, removed: usize },
+    /// Nobody holds the file segment any more that JavaScript gave this number.
+    FileClosed { token: f64 },
+}
+
+impl Change {
+    /// What JavaScript is told of it.
+    pub(crate) fn call(&self) -> (Kind, Handle, f64, f64) {
+        match *self {
+            Self::Buffer { buffer, added, removed } => {
+                (Kind::BufferChanged, buffer, added as f64, removed as f64)
+            }
+            Self::FileClosed { token } => (Kind::FileClosed, 0, token, 0.0),
+        }
+    }
 }
 
 impl EnvState {

@@ -158,6 +158,10 @@ impl From<Failure> for ErrorParts {
             Failure::Type(what) => Self::new(Type, "ERR_EVNODE_ARG_TYPE", what),
             Failure::Range(what) => Self::new(Range, "ERR_EVNODE_ARG_RANGE", what),
             Failure::Value(what) => Self::new(Range, "ERR_EVNODE_ARG_VALUE", what),
+            Failure::Buffer(error @ BufferError::Unreadable { call, errno, .. }) => match errno {
+                Some(errno) => Self::system(call, &io::Error::from_raw_os_error(errno), None),
+                None => Self::new(Plain, "ERR_EVNODE_IO", error.to_string()),
+            },
             Failure::Buffer(error) => {
                 let (kind, code) = match error {
                     BufferError::Frozen { .. } => (Plain, "ERR_EVNODE_FROZEN"),

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use evcore::base::Watcher;
+use evcore::buffer::FileSegment;
 use evcore::ratelimit::RateLimitGroup;
 
 use crate::base::Base;
@@ -41,6 +42,7 @@ pub(crate) enum Object {
     Output(Rc<JsBev>),
     Listener(Rc<JsListener>),
     Watcher(Rc<Watcher>),
+    File(FileSegment),
     Group(RateLimitGroup),
 }
 
@@ -53,7 +55,8 @@ impl Object {
             Self::Bev(bev) => bev.bev.free(),
             Self::Listener(listener) => listener.listener.free(),
             Self::Watcher(watcher) => watcher.free(),
-            Self::Buffer(_) | Self::Input(_) | Self::Output(_) | Self::Group(_) => {}
+            Self::Buffer(_) | Self::Input(_) | Self::Output(_) | Self::Group(_) | Self::File(_) => {
+            }
         }
     }
 }

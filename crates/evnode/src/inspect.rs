@@ -52,6 +52,22 @@ pub fn base_max_counts(env: napi::Env, base: Handle, reset: bool) -> napi::Resul
     })
 }
 
+/// Keeps the loop from ending for want of events, once more; or (`on` is false) once less.
+#[napi(catch_unwind)]
+pub fn base_hold(env: napi::Env, base: Handle, on: bool) -> napi::Result<()> {
+    cold(&env, |env| {
+        let base = env.base(base)?;
+        if on {
+            base.holds.borrow_mut().push(base.base.hold());
+        } else {
+            drop(base.holds.borrow_mut().pop());
+        }
+        base.update_keep_alive();
+        base.touch();
+        Ok(())
+    })
+}
+
 /// A line of text for every event that is pending or active.
 #[napi(catch_unwind)]
 pub fn base_dump(env: napi::Env, base: Handle) -> napi::Result<String> {

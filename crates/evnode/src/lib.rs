@@ -14,6 +14,7 @@ mod dispatch;
 mod env;
 mod error;
 mod event;
+mod file_segment;
 mod filter;
 mod handle;
 mod inspect;

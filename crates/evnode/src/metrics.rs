@@ -1,6 +1,6 @@
 //! What a loop did, in figures, and which of its callbacks took long.
 
-use evcore::base::{Histogram, SlowCallback};
+use evcore::base::{Histogram, SlowCallback, Turn};
 use napi_derive::napi;
 
 use crate::base::duration;
@@ -65,7 +65,25 @@ pub fn base_set_slow_callback(env: napi::Env, base: Handle, ms: Option<f64>) -> 
                 told.emit(Kind::SlowCallback, base, 0.0, 0.0);
             }
         });
-        Ok(found.base.set_slow_callback(threshold.unwrap_or_default(), hook)?)
+        found.base.set_slow_callback(threshold.unwrap_or_default(), hook)?;
+        found.tells_slow.set(threshold.is_some());
+        Ok(())
+    })
+}
+
+/// Calls TURN at the end of every turn, or (`on` is false) does so no longer.
+#[napi(catch_unwind)]
+pub fn base_tell_turns(env: napi::Env, base: Handle, on: bool) -> napi::Result<()> {
+    cold(&env, |env| {
+        let (found, told) = (env.base(base)?, env.clone());
+        let hook = on.then_some({
+            move |turn: &Turn| {
+                told.emit(Kind::Turn, base, turn.events as f64, turn.took.as_secs_f64() * 1000.0);
+            }
+        });
+        found.base.set_turn_hook(hook)?;
+        found.tells_turns.set(on);
+        Ok(())
     })
 }
 

@@ -21,6 +21,8 @@ pub struct Statistics {
     pub listeners: u32,
     /// Watchers.
     pub watchers: u32,
+    /// File segments that are held.
+    pub file_segments: u32,
     /// Rate limit groups.
     pub rate_limit_groups: u32,
     /// Handles of the host's loop (libuv) that are open or closing.
@@ -40,6 +42,7 @@ pub fn statistics(env: napi::Env) -> napi::Result<Statistics> {
             Object::Bev(_) => alive.bufferevents += 1,
             Object::Listener(_) => alive.listeners += 1,
             Object::Watcher(_) => alive.watchers += 1,
+            Object::File(_) => alive.file_segments += 1,
             Object::Group(_) => alive.rate_limit_groups += 1,
             Object::Input(_) | Object::Output(_) => {}
         });

@@ -33,8 +33,8 @@ impl EnvState {
     pub(crate) fn emit_changes(&self) {
         while self.has_changes() {
             for change in self.take_changes() {
-                let (added, removed) = (change.added as f64, change.removed as f64);
-                self.dispatch.emit(Kind::BufferChanged, change.buffer, added, removed);
+                let (kind, handle, what, extra) = change.call();
+                self.dispatch.emit(kind, handle, what, extra);
             }
         }
     }
@@ -43,9 +43,8 @@ impl EnvState {
     pub(crate) fn emit_changes_inside(&self) -> Result<(), Failure> {
         while self.has_changes() {
             for change in self.take_changes() {
-                let (added, removed) = (change.added as f64, change.removed as f64);
-                let kind = Kind::BufferChanged;
-                self.dispatch.emit_inside(kind, change.buffer, added, removed)?;
+                let (kind, handle, what, extra) = change.call();
+                self.dispatch.emit_inside(kind, handle, what, extra)?;
             }
         }
         Ok(())

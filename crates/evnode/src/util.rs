@@ -1,6 +1,10 @@
 //! Helpers for which Node has no equal.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::time::UNIX_EPOCH;
 
 use evcore::util::{
     self, AddressError, AddressFamily, AddressFlags, AddressHints, SocketAddress, SocketFlags,
@@ -9,8 +13,9 @@ use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi_derive::napi;
 
 use crate::address::AddressInfo;
+use crate::base::duration;
 use crate::error::{Failure, Result};
-use crate::raw::{cold, raw_fd};
+use crate::raw::{cold, raw_fd, with_fd};
 
 fn parse(text: &str) -> Result<SocketAddress> {
     text.parse().map_err(|error: util::ParseAddressError| Failure::Value(error.to_string()))
@@ -59,10 +64,57 @@ pub fn inet_ntop(bytes: Uint8Array) -> Option<String> {
 pub fn socketpair(env: napi::Env) -> napi::Result<Vec<f64>> {
     cold(&env, |_| {
         let pair = util::socketpair(SocketFlags::all());
-        let (left, right) =
-            pair.map_err(|error| Failure::Os { call: "socketpair", error, address: None })?;
+        let (left, right) = pair.map_err(os("socketpair"))?;
         Ok(vec![raw_fd(left), raw_fd(right)])
     })
+}
+
+fn os(call: &'static str) -> impl FnOnce(io::Error) -> Failure {
+    move |error| Failure::Os { call, error, address: None }
+}
+
+/// Makes reads and writes of a descriptor return at once when they cannot go on.
+#[napi(catch_unwind)]
+pub fn make_nonblocking(env: napi::Env, fd: f64) -> napi::Result<()> {
+    cold(&env, |_| with_fd(fd, util::make_nonblocking)?.map_err(os("fcntl")))
+}
+
+/// Has the system probe a connection that is silent for so many milliseconds; negative for never.
+#[napi(catch_unwind)]
+pub fn set_tcp_keepalive(env: napi::Env, fd: f64, ms: f64) -> napi::Result<()> {
+    cold(&env, |_| {
+        let idle = duration(ms)?;
+        with_fd(fd, |fd| util::set_tcp_keepalive(fd, idle))?.map_err(os("setsockopt"))
+    })
+}
+
+/// A descriptor that is readable after so many milliseconds, or (`absolute`) at a time since the
+/// epoch; then `every` so many, negative for never.
+#[napi(catch_unwind)]
+pub fn timerfd(env: napi::Env, first: f64, absolute: bool, every: f64) -> napi::Result<f64> {
+    cold(&env, |_| open_timer(duration(first)?.unwrap_or_default(), absolute, duration(every)?))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn open_timer(first: Duration, absolute: bool, every: Option<Duration>) -> Result<f64> {
+    use evcore::util::TimerStart;
+
+    let start = if absolute {
+        // What is too far away for the clock is so for the kernel, too.
+        UNIX_EPOCH.checked_add(first).map(TimerStart::At)
+    } else {
+        Some(TimerStart::After(first))
+    };
+    let start = start.ok_or(Failure::Range("a time that the clock can show"))?;
+    util::timerfd(start, every).map(raw_fd).map_err(os("timerfd_create"))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn open_timer(_: Duration, _: bool, _: Option<Duration>) -> Result<f64> {
+    Err(Failure::Core(evcore::Error::Unsupported {
+        call: "util.timerfd",
+        what: "only Linux has timers as descriptors".to_owned(),
+    }))
 }
 
 /// What `getaddrinfo` is asked for.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::backend::RawFd;
 use crate::error::Result;
+use crate::util::time::now_ns;
 
 use super::event::{Event, EventFlags, EventId};
 use super::timeout::nanoseconds;
@@ -92,6 +93,18 @@ pub struct SlowCallback {
 
 pub(super) type SlowHook = Rc<dyn Fn(&SlowCallback)>;
 
+/// A turn of a loop that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Turn {
+    /// How many callbacks ran.
+    pub events: usize,
+    /// How long the loop was busy: from the end of the wait to the end of the last callback.
+    pub took: Duration,
+}
+
+pub(super) type TurnHook = Rc<dyn Fn(&Turn)>;
+
 impl EventBase {
     /// What the loop did so far.
     pub fn metrics(&self) -> Metrics {
@@ -122,6 +135,19 @@ impl EventBase {
         drop(old);
         Ok(())
     }
+
+    /// Calls `hook` at the end of every turn; `None` ends that. It runs like a callback and may do
+    /// anything. A turn costs two readings of the clock more then, and nothing without a hook.
+    ///
+    /// # Errors
+    /// [`Error::Freed`](crate::Error::Freed).
+    pub fn set_turn_hook(&self, hook: Option<impl Fn(&Turn) + 'static>) -> Result<()> {
+        self.check_alive("EventBase::set_turn_hook")?;
+        let hook = hook.map(|hook| Rc::new(hook) as TurnHook);
+        let old = self.inner.turn_hook.replace(hook);
+        drop(old);
+        Ok(())
+    }
 }
 
 impl Inner {
@@ -129,6 +155,20 @@ impl Inner {
     #[inline]
     pub(super) fn timing(&self) -> bool {
         self.config.metrics || self.slow_limit.get() != u64::MAX
+    }
+
+    /// When the turn's wait ended, if somebody wants to know.
+    #[inline]
+    pub(super) fn note_woken(&self) -> Option<u64> {
+        self.turn_hook.borrow().is_some().then(now_ns)
+    }
+
+    #[cold]
+    pub(super) fn tell_turn(&self, woken: u64, events: usize) {
+        let hook = self.turn_hook.borrow().clone();
+        if let Some(hook) = hook {
+            hook(&Turn { events, took: Duration::from_nanos(now_ns().saturating_sub(woken)) });
+        }
     }
 
     #[cold]

@@ -41,7 +41,7 @@ pub use config::{EventConfig, MAX_PRIORITIES};
 pub use event::{Event, EventFlags, EventId, NO_FD};
 pub use handle::BaseHandle;
 pub use inspect::{CountKinds, LoopHold};
-pub use metrics::{Histogram, Metrics, SlowCallback};
+pub use metrics::{Histogram, Metrics, SlowCallback, Turn};
 pub use run::{LoopExit, LoopFlags};
 pub use signal::{SignalSink, SignalSource};
 pub use timeout::CommonTimeout;
@@ -54,7 +54,7 @@ use config::open_backend;
 use event::EventCallback;
 use handle::Post;
 use mailbox::Mailbox;
-use metrics::SlowHook;
+use metrics::{SlowHook, TurnHook};
 use run::Control;
 use slot::Count;
 use state::State;
@@ -115,6 +115,7 @@ pub(crate) struct Inner {
     /// How many nanoseconds a callback may take before the hook hears of it.
     slow_limit: Cell<u64>,
     slow_hook: RefCell<Option<SlowHook>>,
+    turn_hook: RefCell<Option<TurnHook>>,
     /// What the last wait found; kept for its memory.
     ready: RefCell<Vec<Ready>>,
     /// The turn's time in nanoseconds; 0 until somebody asks.
@@ -175,6 +176,7 @@ impl EventBase {
             clock: Clock::new(config.precise_timer),
             slow_limit: Cell::new(u64::MAX),
             slow_hook: RefCell::default(),
+            turn_hook: RefCell::default(),
             ready: RefCell::default(),
             now: Cell::new(0),
             wall: Cell::new(None),
@@ -355,6 +357,7 @@ impl EventBase {
         drop(others);
         self.inner.watchers.clear();
         drop(self.inner.slow_hook.take());
+        drop(self.inner.turn_hook.take());
     }
 
     /// Whether [`free`](EventBase::free) was called.

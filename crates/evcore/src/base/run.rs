@@ -182,9 +182,13 @@ impl Inner {
                 wait = timeout();
             }
             self.wait(wait).map_err(|source| Error::os(CALL, source))?;
+            let woken = self.note_woken();
             self.watchers.run_check();
             self.run_posts();
             let ran = if self.control.break_asked.get() { 0 } else { self.run_active() };
+            if let Some(woken) = woken {
+                self.tell_turn(woken, ran);
+            }
             if let Some(exit) = self.ended() {
                 return Ok(exit);
             }

@@ -171,6 +171,14 @@ impl EvBuffer {
         call: &'static str,
     ) -> Result<(), BufferError> {
         let (before, requested) = (self.len, data.len());
+        if self.chain.count() == 0 && (1..=COPY_BLOCK).contains(&requested) {
+            let mut block =
+                Block::new(requested).ok_or(BufferError::OutOfMemory { call, requested })?;
+            block.append(data);
+            self.chain.push_back(block);
+            self.len = requested;
+            return Ok(());
+        }
         while !data.is_empty() {
             if let Some(block) = self.chain.back_mut().and_then(Segment::block_mut) {
                 let copied = block.append(data);
@@ -206,27 +214,38 @@ impl EvBuffer {
         len.max(self.len.saturating_mul(2)).min(COPY_BLOCK)
     }
 
-    /// Takes a segment that is not empty over, or its bytes if they are few. The caller has made
-    /// sure of room in the chain, of the length and of callbacks.
+    /// Takes a segment over, or its bytes if they are few. The caller has made sure of room in the
+    /// chain, of the length and of callbacks.
     #[inline]
-    pub(super) fn append_segment(&mut self, mut segment: Segment) {
+    pub(super) fn append_segment(&mut self, segment: Segment) {
         self.len += segment.len();
+        if segment.is_small() {
+            return self.append_small(segment);
+        }
+        self.drop_empty_tail();
+        self.chain.push_back(segment);
+    }
+
+    /// Copies the bytes of a small segment into the room that there is, or into a smaller block.
+    fn append_small(&mut self, mut segment: Segment) {
         if let Some(Segment::Owned(tail)) = self.chain.back_mut() {
-            if segment.coalesces_into(tail.room()) {
+            if segment.len() <= tail.room() {
                 tail.append(segment.data());
                 return;
             }
-            self.drop_empty_tail();
         }
-        segment.shrink();
-        self.chain.push_back(segment);
+        if segment.len() != 0 {
+            self.drop_empty_tail();
+            segment.shrink();
+            self.chain.push_back(segment);
+        }
     }
 
     /// As [`append_segment`](Self::append_segment), at the front.
     pub(super) fn prepend_segment(&mut self, mut segment: Segment) {
         self.len += segment.len();
         if let Some(Segment::Owned(front)) = self.chain.front_mut() {
-            if segment.coalesces_into(front.head_room()) {
+            if segment.is_small() && segment.len() <= front.head_room() {
                 front.prepend(segment.data());
                 return;
             }

@@ -113,6 +113,13 @@ impl Block {
         unsafe { std::slice::from_raw_parts(payload(self.header).as_ptr().add(self.start), len) }
     }
 
+    /// The filled bytes, to be changed in place.
+    #[inline]
+    pub(super) fn data_mut(&mut self) -> &mut [u8] {
+        let (start, end) = (self.start, self.end);
+        &mut self.memory()[start..end]
+    }
+
     /// How many bytes fit behind the filled ones.
     #[inline]
     pub(super) fn room(&self) -> usize {
@@ -276,6 +283,37 @@ fn free(header: NonNull<Header>) {
         }
         mem::release(layout.size());
     }
+}
+
+/// The blocks of one size that a thread keeps for later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolClass {
+    /// How many bytes such a block holds.
+    pub block_size: usize,
+    /// How many blocks are kept now.
+    pub idle: usize,
+    /// How many are kept at most; others go back to the allocator.
+    pub limit: usize,
+}
+
+/// What this thread keeps of blocks, by their size, the smallest first. Bigger blocks than the last
+/// are not kept at all. [`mem`](crate::mem) has the figures of the whole process.
+///
+/// ```
+/// let pool = evcore::buffer::pool_statistics();
+/// let bytes = |count: fn(&evcore::buffer::PoolClass) -> usize| -> usize {
+///     pool.iter().map(|class| class.block_size * count(class)).sum()
+/// };
+/// assert!(bytes(|class| class.idle) <= bytes(|class| class.limit));
+/// assert!(bytes(|class| class.limit) < 3 << 20);
+/// ```
+pub fn pool_statistics() -> [PoolClass; CLASS_SIZES.len()] {
+    std::array::from_fn(|class| PoolClass {
+        block_size: CLASS_SIZES[class],
+        idle: POOL.try_with(|pool| pool.counts[class].get()).unwrap_or(0),
+        limit: KEEP[class],
+    })
 }
 
 /// Gives this thread's idle blocks back to the allocator.

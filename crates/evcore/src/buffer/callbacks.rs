@@ -24,8 +24,10 @@ pub struct CallbackId(u64);
 
 type Callback = Box<dyn FnMut(&mut EvBuffer, &BufferChange) + Send>;
 
-/// The callbacks of a buffer.
-pub(super) struct Callbacks {
+/// What few buffers have: callbacks, and a limit of their own.
+pub(super) struct Extras {
+    /// The most bytes that the buffer may come to hold.
+    pub(super) max_len: usize,
     entries: Vec<Entry>,
     /// What has changed since the last report.
     change: BufferChange,
@@ -67,38 +69,55 @@ impl EvBuffer {
     ) -> CallbackId {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let change = BufferChange { original_length: self.len, ..BufferChange::default() };
-        let callbacks = self.callbacks.get_or_insert_with(|| {
-            Box::new(Callbacks { entries: Vec::new(), change, running: false })
-        });
-        callbacks.entries.push(Entry { id, enabled: true, callback: Some(Box::new(callback)) });
+        let len = self.len;
+        let extras = self.extras();
+        if extras.entries.is_empty() && !extras.running {
+            extras.change = BufferChange { original_length: len, added: 0, deleted: 0 };
+        }
+        extras.entries.push(Entry { id, enabled: true, callback: Some(Box::new(callback)) });
         CallbackId(id)
     }
 
     /// Removes a callback; `false` if the buffer has none of this name.
     #[doc(alias("evbuffer_remove_cb_entry", "evbuffer_remove_cb"))]
     pub fn remove_callback(&mut self, id: CallbackId) -> bool {
-        let Some(callbacks) = &mut self.callbacks else { return false };
-        let before = callbacks.entries.len();
-        callbacks.entries.retain(|entry| entry.id != id.0);
-        let removed = callbacks.entries.len() < before;
-        if callbacks.entries.is_empty() && !callbacks.running {
-            self.callbacks = None;
-        }
+        let Some(extras) = &mut self.extras else { return false };
+        let before = extras.entries.len();
+        extras.entries.retain(|entry| entry.id != id.0);
+        let removed = extras.entries.len() < before;
+        self.drop_extras();
         removed
     }
 
     /// Lets a callback be called or passes it over; `false` if the buffer has none of this name.
     #[doc(alias("evbuffer_cb_set_flags", "evbuffer_cb_clear_flags", "EVBUFFER_CB_ENABLED"))]
     pub fn set_callback_enabled(&mut self, id: CallbackId, enabled: bool) -> bool {
-        let entry = self.callbacks.as_mut().and_then(|callbacks| callbacks.entry(id.0));
+        let entry = self.extras.as_mut().and_then(|extras| extras.entry(id.0));
         entry.map(|entry| entry.enabled = enabled).is_some()
+    }
+
+    pub(super) fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_with(|| {
+            Box::new(Extras {
+                max_len: Self::MAX_LEN,
+                entries: Vec::new(),
+                change: BufferChange::default(),
+                running: false,
+            })
+        })
+    }
+
+    /// Drops the extras if there is nothing left in them.
+    pub(super) fn drop_extras(&mut self) {
+        self.extras.take_if(|extras| {
+            extras.entries.is_empty() && !extras.running && extras.max_len == Self::MAX_LEN
+        });
     }
 
     /// Reports a change. The last thing that a method does, since callbacks may change anything.
     #[inline]
     pub(super) fn changed(&mut self, added: usize, deleted: usize) {
-        if self.callbacks.is_some() {
+        if self.extras.is_some() {
             self.report(added, deleted);
         }
     }
@@ -106,24 +125,22 @@ impl EvBuffer {
     #[cold]
     fn report(&mut self, added: usize, deleted: usize) {
         let len = self.len;
-        let Some(callbacks) = &mut self.callbacks else { return };
-        callbacks.change.added = callbacks.change.added.saturating_add(added);
-        callbacks.change.deleted = callbacks.change.deleted.saturating_add(deleted);
-        let change = callbacks.change;
-        if callbacks.running || change.added == 0 && change.deleted == 0 {
+        let Some(extras) = &mut self.extras else { return };
+        extras.change.added = extras.change.added.saturating_add(added);
+        extras.change.deleted = extras.change.deleted.saturating_add(deleted);
+        let change = extras.change;
+        if extras.running || change.added == 0 && change.deleted == 0 {
             return;
         }
-        callbacks.change = BufferChange { original_length: len, added: 0, deleted: 0 };
-        callbacks.running = true;
+        extras.change = BufferChange { original_length: len, added: 0, deleted: 0 };
+        extras.running = true;
         // Those that callbacks add come behind and are not called for this change.
-        let newest = callbacks.entries.last().map_or(0, |entry| entry.id);
+        let newest = extras.entries.last().map_or(0, |entry| entry.id);
         let running = Running(self);
         let mut previous = 0;
         while let Some((id, mut callback)) = running.0.next_callback(previous, newest) {
             callback(running.0, &change);
-            if let Some(entry) =
-                running.0.callbacks.as_mut().and_then(|callbacks| callbacks.entry(id))
-            {
+            if let Some(entry) = running.0.extras.as_mut().and_then(|extras| extras.entry(id)) {
                 entry.callback = Some(callback);
             }
             previous = id;
@@ -132,7 +149,7 @@ impl EvBuffer {
 
     /// Borrows the next enabled callback behind `previous` from its entry.
     fn next_callback(&mut self, previous: u64, newest: u64) -> Option<(u64, Callback)> {
-        let entries = &mut self.callbacks.as_mut()?.entries;
+        let entries = &mut self.extras.as_mut()?.entries;
         entries
             .iter_mut()
             .filter(|entry| entry.id > previous && entry.id <= newest && entry.enabled)
@@ -140,7 +157,7 @@ impl EvBuffer {
     }
 }
 
-impl Callbacks {
+impl Extras {
     fn entry(&mut self, id: u64) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|entry| entry.id == id)
     }
@@ -151,12 +168,10 @@ struct Running<'a>(&'a mut EvBuffer);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        if let Some(callbacks) = &mut self.0.callbacks {
-            callbacks.running = false;
-            callbacks.entries.retain(|entry| entry.callback.is_some());
-            if callbacks.entries.is_empty() {
-                self.0.callbacks = None;
-            }
+        if let Some(extras) = &mut self.0.extras {
+            extras.running = false;
+            extras.entries.retain(|entry| entry.callback.is_some());
         }
+        self.0.drop_extras();
     }
 }

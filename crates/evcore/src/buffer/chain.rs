@@ -2,7 +2,7 @@
 //! allocated when there is a second and dropped when the chain becomes empty.
 
 use std::collections::{vec_deque, VecDeque};
-use std::{iter, option};
+use std::{iter, mem, option};
 
 use super::segment::Segment;
 
@@ -38,6 +38,12 @@ impl Chain {
         self.first.as_mut()
     }
 
+    /// The first segment and those behind it.
+    #[inline]
+    pub(super) fn split_first_mut(&mut self) -> Option<(&mut Segment, &mut VecDeque<Segment>)> {
+        Some((self.first.as_mut()?, &mut self.rest))
+    }
+
     #[inline]
     pub(super) fn back(&self) -> Option<&Segment> {
         self.rest.back().or(self.first.as_ref())
@@ -53,6 +59,21 @@ impl Chain {
         match index.checked_sub(1) {
             None => self.first.as_mut(),
             Some(index) => self.rest.get_mut(index),
+        }
+    }
+
+    /// Puts a segment into the place of the `index`th.
+    pub(super) fn replace(&mut self, index: usize, segment: Segment) {
+        if let Some(place) = self.at_mut(index) {
+            *place = segment;
+        }
+    }
+
+    /// Puts a segment before the `index`th.
+    pub(super) fn insert(&mut self, index: usize, segment: Segment) {
+        match index.checked_sub(1) {
+            None => self.push_front(segment),
+            Some(index) => self.rest.insert(index.min(self.rest.len()), segment),
         }
     }
 
@@ -92,6 +113,15 @@ impl Chain {
         self.rest.pop_back().or_else(|| self.first.take())
     }
 
+    /// Hands over all segments, in order, and drops the memory of the queue.
+    #[inline]
+    pub(super) fn take_all(&mut self, mut take: impl FnMut(Segment)) {
+        self.first.take().into_iter().for_each(&mut take);
+        if self.rest.capacity() != 0 {
+            mem::take(&mut self.rest).into_iter().for_each(take);
+        }
+    }
+
     /// Drops all segments and the memory of the queue.
     #[inline]
     pub(super) fn clear(&mut self) {
@@ -102,6 +132,7 @@ impl Chain {
     }
 
     /// The segments from the `index`th on.
+    #[inline]
     pub(super) fn iter_from(&self, index: usize) -> Iter<'_> {
         match index.checked_sub(1) {
             None => self.first.iter().chain(self.rest.iter()),

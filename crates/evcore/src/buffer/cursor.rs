@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 
 use super::chain;
+use super::file_part::FilePart;
 use super::segment::Segment;
 use super::{BufferError, EvBuffer};
 
@@ -24,12 +25,24 @@ impl Position {
     }
 }
 
-/// The pieces that a buffer's bytes lie in, from [`EvBuffer::segments`]. None is empty.
+/// The pieces that a buffer's bytes lie in, from [`EvBuffer::segments`]. None is empty. Bytes of files
+/// are read when it is their turn; where that fails the walk ends.
 #[derive(Clone)]
 pub struct Segments<'a> {
     chain: chain::Iter<'a>,
     /// How much of the next segment lies before the start.
     skip: usize,
+    file: InFile<'a>,
+}
+
+/// Where in a file the walk is.
+#[derive(Clone, Copy)]
+enum InFile<'a> {
+    No,
+    /// At this byte of the range.
+    At(&'a FilePart, usize),
+    /// It could not be read: the walk is over.
+    Unreadable,
 }
 
 impl<'a> Iterator for Segments<'a> {
@@ -37,9 +50,45 @@ impl<'a> Iterator for Segments<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let data = self.chain.next()?.data().get(std::mem::take(&mut self.skip)..)?;
+        if !matches!(self.file, InFile::No) {
+            return self.next_of_file();
+        }
+        let segment = self.chain.next()?;
+        let skip = std::mem::take(&mut self.skip);
+        if let Segment::File(part) = segment {
+            self.file = InFile::At(part, skip);
+            return self.next_of_file();
+        }
+        let data = segment.data().get(skip..)?;
         // Only the last segment may be empty, so there is no need to look for another.
         (!data.is_empty()).then_some(data)
+    }
+}
+
+impl<'a> Segments<'a> {
+    fn new(chain: chain::Iter<'a>, skip: usize) -> Self {
+        Self { chain, skip, file: InFile::No }
+    }
+
+    #[cold]
+    fn next_of_file(&mut self) -> Option<&'a [u8]> {
+        let InFile::At(part, position) = self.file else { return None };
+        let Ok(data) = part.bytes_at(position) else {
+            self.file = InFile::Unreadable;
+            return None;
+        };
+        let position = position + data.len();
+        self.file = if position < part.len() { InFile::At(part, position) } else { InFile::No };
+        Some(data)
+    }
+}
+
+impl<'a> IntoIterator for &'a EvBuffer {
+    type Item = &'a [u8];
+    type IntoIter = Segments<'a>;
+
+    fn into_iter(self) -> Segments<'a> {
+        self.segments()
     }
 }
 
@@ -95,16 +144,18 @@ impl EvBuffer {
     /// ```
     #[inline]
     pub fn segments(&self) -> Segments<'_> {
-        Segments { chain: self.chain.iter_from(0), skip: 0 }
+        Segments::new(self.chain.iter_from(0), 0)
     }
 
     /// The pieces that the bytes from a position on lie in. None from a position beyond the end.
+    #[inline]
     pub fn segments_from(&self, start: Position) -> Segments<'_> {
+        if start.0 == 0 {
+            return self.segments();
+        }
         match self.chain.locate(start.0, self.len) {
-            Some((index, base)) => {
-                Segments { chain: self.chain.iter_from(index), skip: start.0 - base }
-            }
-            None => Segments { chain: self.chain.iter_from(usize::MAX), skip: 0 },
+            Some((index, base)) => Segments::new(self.chain.iter_from(index), start.0 - base),
+            None => Segments::new(self.chain.iter_from(usize::MAX), 0),
         }
     }
 

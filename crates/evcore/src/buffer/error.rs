@@ -16,7 +16,7 @@ pub enum BufferError {
         /// The frozen end.
         end: BufferEnd,
     },
-    /// The buffer would hold more than [`EvBuffer::MAX_LEN`](super::EvBuffer::MAX_LEN) bytes.
+    /// The buffer would hold more than [it may](super::EvBuffer::max_len).
     #[error("{call}: {requested} bytes more are more than a buffer may hold")]
     TooLarge {
         /// The method that was called.
@@ -31,6 +31,16 @@ pub enum BufferError {
         call: &'static str,
         /// How many bytes were asked for.
         requested: usize,
+    },
+    /// A file whose bytes the buffer holds could not be read.
+    #[error("{call}: a file in the buffer could not be read: {}", unreadable(*kind, *errno))]
+    Unreadable {
+        /// The method that was called.
+        call: &'static str,
+        /// What went wrong: `UnexpectedEof` if the file is shorter than it was.
+        kind: io::ErrorKind,
+        /// The system's number for it, if the system reported it.
+        errno: Option<i32>,
     },
     /// More bytes were asked for than there are.
     #[error("{call}: {requested} bytes asked for where there are {available}")]
@@ -51,8 +61,24 @@ impl BufferError {
             Self::Frozen { call, .. }
             | Self::TooLarge { call, .. }
             | Self::OutOfMemory { call, .. }
+            | Self::Unreadable { call, .. }
             | Self::OutOfRange { call, .. } => call,
         }
+    }
+
+    /// What an error of reading a file is for the buffer.
+    pub(super) fn unreadable(call: &'static str, error: &io::Error) -> Self {
+        Self::Unreadable { call, kind: error.kind(), errno: error.raw_os_error() }
+    }
+}
+
+fn unreadable(kind: io::ErrorKind, errno: Option<i32>) -> io::Error {
+    match errno {
+        Some(errno) => io::Error::from_raw_os_error(errno),
+        None if kind == io::ErrorKind::UnexpectedEof => {
+            io::Error::new(kind, "it has become shorter")
+        }
+        None => kind.into(),
     }
 }
 
@@ -61,6 +87,7 @@ impl From<BufferError> for io::Error {
         let kind = match error {
             BufferError::Frozen { .. } => io::ErrorKind::PermissionDenied,
             BufferError::OutOfMemory { .. } => io::ErrorKind::OutOfMemory,
+            BufferError::Unreadable { kind, .. } => kind,
             BufferError::TooLarge { .. } | BufferError::OutOfRange { .. } => {
                 io::ErrorKind::InvalidInput
             }

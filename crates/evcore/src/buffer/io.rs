@@ -8,12 +8,19 @@ use std::os::windows::io::AsSocket;
 
 use std::io::IoSlice;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use rustix::io::Errno;
+
 use super::block::{Block, MAX_POOLED};
 use super::segment::Segment;
 use super::{BufferEnd, BufferError, EvBuffer};
 
 /// The most bytes that one call reads, whatever it was asked for: 256 KiB.
 pub const MAX_READ: usize = MAX_POOLED;
+
+/// The most bytes of a file that one call sends, so that others get their turn.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MAX_SENDFILE: usize = 1 << 20;
 
 /// The most segments that one call writes.
 const MAX_SLICES: usize = 64;
@@ -33,15 +40,59 @@ impl EvBuffer {
     /// call, and returns how many; 0 if there are none. No signal is raised if the peer has gone
     /// (on Apple systems, set `SO_NOSIGPIPE` on the socket for that). An error leaves the buffer
     /// as it was; an interrupted call is made again.
+    ///
+    /// A file at the front is sent by `sendfile(2)` on Linux, up to 1 MiB of it; that does raise
+    /// `SIGPIPE`, which Rust programs and Node ignore. Elsewhere, or with
+    /// [`DISABLE_SENDFILE`](super::FileSegmentFlags::DISABLE_SENDFILE), a piece of it is read and
+    /// sent.
     #[doc(alias("evbuffer_write", "evbuffer_write_atmost", "send"))]
     #[inline]
     pub fn send_to(&mut self, socket: impl AsSocket, max: usize) -> io::Result<usize> {
+        const CALL: &str = "EvBuffer::send_to";
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(sent) = self.send_file(&socket, max, CALL) {
+            return sent;
+        }
         self.empty_once(
-            "EvBuffer::send_to",
+            CALL,
             max,
             |data| system::send(&socket, data),
             |slices| system::send_vectored(&socket, slices),
         )
+    }
+
+    /// Has the system copy up to `max` bytes of a file at the front to a socket. `None` if there is
+    /// no file there, or it cannot be sent so.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[inline]
+    fn send_file(
+        &mut self,
+        socket: &impl AsSocket,
+        max: usize,
+        call: &'static str,
+    ) -> Option<io::Result<usize>> {
+        let Some(Segment::File(part)) = self.chain.front() else { return None };
+        let (source, offset) = part.to_send()?;
+        let max = max.min(part.len()).min(MAX_SENDFILE);
+        if max == 0 || self.is_frozen(BufferEnd::Front) {
+            return None;
+        }
+        let sent = match system::sendfile(socket, source.file(), offset, max) {
+            Ok(0) => {
+                let error = BufferError::unreadable(call, &io::ErrorKind::UnexpectedEof.into());
+                return Some(Err(error.into()));
+            }
+            Ok(sent) => sent,
+            // Not every file system can do it, nor every socket.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                source.cannot_sendfile();
+                return None;
+            }
+            Err(error) => return Some(Err(error.into())),
+        };
+        let sent = self.discard(sent.min(max));
+        self.changed(0, sent);
+        Some(Ok(sent))
     }
 
     /// Reads from any descriptor, as [`recv_from`](Self::recv_from) does from a socket.
@@ -75,11 +126,11 @@ impl EvBuffer {
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         self.check_end(BufferEnd::Back, call)?;
-        let max = max.min(MAX_READ);
-        self.check_len(max, call)?;
         if max == 0 {
             return Ok(0);
         }
+        self.check_len(1, call)?;
+        let max = max.min(MAX_READ).min(self.max_len() - self.len);
         let room = self.tail_room().min(max);
         if room >= max.div_ceil(2) {
             if let Some(tail) = self.chain.back_mut().and_then(Segment::block_mut) {
@@ -113,9 +164,12 @@ impl EvBuffer {
         many: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         self.check_end(BufferEnd::Front, call)?;
-        let max = max.min(self.len);
+        let mut max = max.min(self.len);
         if max == 0 {
             return Ok(0);
+        }
+        if self.may_hold_files {
+            max = self.load_some(max, call)?;
         }
         let first = self.first_chunk();
         let len = match first.get(..max) {
@@ -172,6 +226,20 @@ mod system {
             let mut control = SendAncillaryBuffer::default();
             rustix::net::sendmsg(socket, slices, &mut control, SEND_FLAGS)
         })?)
+    }
+
+    /// Copies up to `len` bytes of a file from `offset` on to a socket.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn sendfile(
+        socket: &impl AsFd,
+        file: &std::fs::File,
+        offset: u64,
+        len: usize,
+    ) -> rustix::io::Result<usize> {
+        retry_on_intr(|| {
+            let mut offset = offset;
+            rustix::fs::sendfile(socket, file, Some(&mut offset), len)
+        })
     }
 
     #[inline]

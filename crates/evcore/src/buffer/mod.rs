@@ -1,23 +1,28 @@
 //! Segmented byte buffers (libevent's `evbuffer`).
 //!
 //! An [`EvBuffer`] is a queue of bytes: they are added at the back and taken from the front. It is
-//! a chain of segments, each a block of memory from a pool of the thread or a reference to a
-//! [`bytes::Bytes`], so bytes move from buffer to buffer, and to and from sockets, without being
-//! copied or laid out anew.
+//! a chain of segments, each a block of memory from a pool of the thread, a reference to a
+//! [`bytes::Bytes`] or a range of a file, so bytes move from buffer to buffer, and to and from sockets,
+//! without being copied or laid out anew.
 //!
 //! | to | call |
 //! |---|---|
-//! | put bytes in | [`add`](EvBuffer::add), [`add_bytes`](EvBuffer::add_bytes) (no copy), [`add_fmt`](EvBuffer::add_fmt), [`prepend`](EvBuffer::prepend), [`reserve`](EvBuffer::reserve) |
+//! | put bytes in | [`add`](EvBuffer::add), [`add_bytes`](EvBuffer::add_bytes) (no copy), [`add_fmt`](EvBuffer::add_fmt), [`add_file_segment`](EvBuffer::add_file_segment), [`prepend`](EvBuffer::prepend), [`reserve`](EvBuffer::reserve) |
 //! | take them out | [`remove`](EvBuffer::remove), [`drain`](EvBuffer::drain), [`readln`](EvBuffer::readln) |
-//! | look at them | [`segments`](EvBuffer::segments), [`peek`](EvBuffer::peek), [`copyout`](EvBuffer::copyout), [`pullup`](EvBuffer::pullup) |
+//! | look at them | [`segments`](EvBuffer::segments), [`peek`](EvBuffer::peek), [`copyout`](EvBuffer::copyout), [`pullup`](EvBuffer::pullup), [`lend`](EvBuffer::lend) |
 //! | find something | [`search`](EvBuffer::search), [`search_eol`](EvBuffer::search_eol) |
-//! | move them on | [`add_buffer`](EvBuffer::add_buffer), [`remove_buffer`](EvBuffer::remove_buffer), [`prepend_buffer`](EvBuffer::prepend_buffer) |
+//! | move them on | [`add_buffer`](EvBuffer::add_buffer), [`remove_buffer`](EvBuffer::remove_buffer), [`prepend_buffer`](EvBuffer::prepend_buffer); to several: [`add_buffer_reference`](EvBuffer::add_buffer_reference) |
 //! | talk to a descriptor | `recv_from`, `send_to` (sockets), `read_from`, `write_to` (anything) |
-//! | learn of changes | [`add_callback`](EvBuffer::add_callback) |
-//! | forbid changes | [`freeze`](EvBuffer::freeze) |
+//! | learn of changes | [`add_callback`](EvBuffer::add_callback), [`add_deferred_callback`](EvBuffer::add_deferred_callback) |
+//! | forbid changes | [`freeze`](EvBuffer::freeze), [`set_max_len`](EvBuffer::set_max_len) |
 //!
 //! The traits [`std::io::Read`], [`std::io::BufRead`], [`std::io::Write`], [`std::fmt::Write`] and
-//! [`bytes::Buf`] are implemented, so parsers and formatters work on a buffer directly.
+//! [`bytes::Buf`] are implemented, so parsers and formatters work on a buffer directly; encoders to a
+//! [`bytes::BufMut`] write into [reserved](Reserved::writer) room.
+//!
+//! A file is sent by the system, without a copy of ours (`sendfile(2)` on Linux), and read where
+//! somebody looks at it: see [`FileSegment`]. It is not mapped, so a file that somebody truncates
+//! meanwhile is an error and not the end of the process.
 //!
 //! An empty buffer owns no memory beyond itself. Every length is checked: a call that asks for
 //! too much fails and changes nothing.
@@ -42,10 +47,16 @@ mod add;
 mod block;
 mod callbacks;
 mod chain;
+mod compare;
 mod cursor;
+mod deferred;
 mod error;
+mod file;
+mod file_part;
+mod in_place;
 #[cfg(any(unix, windows))]
 mod io;
+mod lend;
 mod line;
 #[cfg(test)]
 mod out_of_memory;
@@ -59,15 +70,19 @@ mod transfer;
 use std::fmt;
 
 pub(crate) use self::block::trim_pool;
-use self::callbacks::Callbacks;
+pub use self::block::{pool_statistics, PoolClass};
+use self::callbacks::Extras;
 pub use self::callbacks::{BufferChange, CallbackId};
 use self::chain::Chain;
 pub use self::cursor::{Position, Segments};
 pub use self::error::BufferError;
+pub use self::file::{FileSegment, FileSegmentFlags};
 #[cfg(any(unix, windows))]
 pub use self::io::MAX_READ;
+pub use self::lend::Lent;
 pub use self::line::EolStyle;
 pub use self::reserve::Reserved;
+use self::segment::Segment;
 
 /// A queue of bytes in segments (`struct evbuffer`). See the [module](self) for an overview.
 ///
@@ -78,9 +93,12 @@ pub struct EvBuffer {
     /// The sum of the segments' lengths. Only the last segment may be empty.
     len: usize,
     chain: Chain,
-    callbacks: Option<Box<Callbacks>>,
+    /// What few buffers have.
+    extras: Option<Box<Extras>>,
     /// A bit for each frozen end.
     frozen: u8,
+    /// Set with the first range of a file, and until the buffer is empty.
+    may_hold_files: bool,
 }
 
 /// An end of a buffer, to be frozen.
@@ -100,7 +118,7 @@ impl EvBuffer {
     #[doc(alias = "evbuffer_new")]
     #[inline]
     pub const fn new() -> Self {
-        Self { len: 0, chain: Chain::new(), callbacks: None, frozen: 0 }
+        Self { len: 0, chain: Chain::new(), extras: None, frozen: 0, may_hold_files: false }
     }
 
     /// How many bytes the buffer holds.
@@ -120,7 +138,34 @@ impl EvBuffer {
     /// costs nothing.
     #[doc(alias = "evbuffer_get_contiguous_space")]
     pub fn contiguous_space(&self) -> usize {
-        self.first_chunk().len()
+        self.chain.front().map_or(0, Segment::contiguous)
+    }
+
+    /// The most bytes that the buffer may come to hold.
+    #[inline]
+    pub fn max_len(&self) -> usize {
+        self.extras.as_ref().map_or(Self::MAX_LEN, |extras| extras.max_len)
+    }
+
+    /// Limits what the buffer may come to hold; `None` leaves [`MAX_LEN`](Self::MAX_LEN), which is
+    /// never exceeded. What would add more fails with [`BufferError::TooLarge`] and adds nothing,
+    /// except that reading from a descriptor reads as much as there is room for, and fails if there
+    /// is none. Bytes that are there stay.
+    ///
+    /// ```
+    /// use evcore::buffer::{BufferError, EvBuffer};
+    ///
+    /// let mut buffer = EvBuffer::new();
+    /// buffer.set_max_len(Some(8));
+    /// buffer.add(b"12345678")?;
+    /// assert!(matches!(buffer.add(b"9"), Err(BufferError::TooLarge { .. })));
+    /// buffer.drain(1)?;
+    /// buffer.add(b"9")?;
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn set_max_len(&mut self, max_len: Option<usize>) {
+        self.extras().max_len = max_len.unwrap_or(Self::MAX_LEN).min(Self::MAX_LEN);
+        self.drop_extras();
     }
 
     /// Forbids changes at an end: until [`unfreeze`](Self::unfreeze), every method that would make
@@ -167,7 +212,7 @@ impl EvBuffer {
     #[inline]
     fn check_len(&self, more: usize, call: &'static str) -> Result<(), BufferError> {
         // Not `len + more`, which a hostile length would let overflow.
-        if more > Self::MAX_LEN.saturating_sub(self.len) {
+        if more > self.max_len().saturating_sub(self.len) {
             return Err(BufferError::TooLarge { call, requested: more });
         }
         Ok(())

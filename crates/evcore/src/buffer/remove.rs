@@ -22,6 +22,9 @@ impl EvBuffer {
     pub fn remove(&mut self, dst: &mut [u8]) -> Result<usize, BufferError> {
         self.check_end(BufferEnd::Front, "EvBuffer::remove")?;
         let copied = self.copyout(dst);
+        if copied < dst.len().min(self.len) {
+            return Err(self.unreadable(dst.len(), "EvBuffer::remove"));
+        }
         self.discard(copied);
         self.changed(0, copied);
         Ok(copied)
@@ -55,9 +58,10 @@ impl EvBuffer {
         copied
     }
 
-    /// All bytes, copied into a vector.
+    /// All bytes, copied into a vector; those of a file as far as it can be read.
     pub fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.len);
+        let in_memory = if self.may_hold_files { 0 } else { self.len };
+        let mut bytes = Vec::with_capacity(in_memory);
         self.segments().for_each(|chunk| bytes.extend_from_slice(chunk));
         bytes
     }
@@ -84,6 +88,9 @@ impl EvBuffer {
             return Err(BufferError::OutOfRange { call: CALL, requested: len, available });
         }
         if len > self.contiguous_space() {
+            self.load_files(len, CALL)?;
+        }
+        if len > self.contiguous_space() {
             self.make_contiguous(len)
                 .ok_or(BufferError::OutOfMemory { call: CALL, requested: len })?;
         }
@@ -92,47 +99,51 @@ impl EvBuffer {
 
     /// Puts the first `len` bytes, which are in several segments, into one. `None` without memory.
     fn make_contiguous(&mut self, len: usize) -> Option<()> {
-        let total = self.len;
-        let front_len = self.contiguous_space();
-        let fits = self
-            .chain
-            .front_mut()
-            .and_then(Segment::block_mut)
-            .is_some_and(|block| block.capacity() >= len);
-        let mut segment = if fits { self.chain.pop_front() } else { None };
-        match segment.as_mut().and_then(Segment::block_mut) {
-            Some(block) => {
-                if block.room() < len - front_len {
-                    block.shift_to_start();
+        if let Some((Segment::Owned(front), rest)) = self.chain.split_first_mut() {
+            if front.capacity() >= len {
+                if front.room() < len - front.len() {
+                    front.shift_to_start();
                 }
-                self.len -= front_len;
-                let mut missing = len - front_len;
-                for chunk in self.segments() {
-                    let part = &chunk[..chunk.len().min(missing)];
-                    block.append(part);
-                    missing -= part.len();
-                    if missing == 0 {
-                        break;
+                while let Some(next) = rest.front_mut().filter(|_| front.len() < len) {
+                    let part = len - front.len();
+                    if part < next.len() {
+                        front.append(&next.data()[..part]);
+                        next.advance(part);
+                    } else {
+                        front.append(next.data());
+                        rest.pop_front();
                     }
                 }
-                self.discard(len - front_len);
-            }
-            None => {
-                let mut missing = len;
-                let parts = self.segments().map_while(|chunk| {
-                    let part = &chunk[..chunk.len().min(missing)];
-                    missing -= part.len();
-                    (!part.is_empty()).then_some(part)
-                });
-                let block = Block::concat(len, parts)?;
-                if !self.chain.try_reserve(1) {
-                    return None;
-                }
-                self.discard(len);
-                segment = Some(Segment::Owned(block));
+                return Some(());
             }
         }
-        self.chain.push_front(segment?);
+        let mut missing = len;
+        let parts = self.segments().map_while(|chunk| {
+            let part = &chunk[..chunk.len().min(missing)];
+            missing -= part.len();
+            (!part.is_empty()).then_some(part)
+        });
+        let block = Block::concat(len, parts)?;
+        if !self.chain.try_reserve(1) {
+            return None;
+        }
+        let total = self.len;
+        self.discard(len);
+        self.chain.push_front(Segment::Owned(block));
+        self.len = total;
+        Some(())
+    }
+
+    /// Puts a copy of the first `len` bytes, which are in one segment, in their place. `None`, and no
+    /// change, without memory.
+    pub(super) fn copy_front(&mut self, len: usize) -> Option<()> {
+        let block = Block::concat(len, std::iter::once(self.first_chunk().get(..len)?))?;
+        if !self.chain.try_reserve(1) {
+            return None;
+        }
+        let total = self.len;
+        self.discard(len);
+        self.chain.push_front(Segment::Owned(block));
         self.len = total;
         Some(())
     }
@@ -141,11 +152,23 @@ impl EvBuffer {
     /// telling the callbacks. An emptied buffer gives all of its memory back.
     #[inline]
     pub(super) fn discard(&mut self, len: usize) -> usize {
+        match self.chain.front_mut() {
+            Some(front) if len < front.len() => {
+                front.advance(len);
+                self.len -= len;
+                len
+            }
+            _ => self.discard_segments(len),
+        }
+    }
+
+    fn discard_segments(&mut self, len: usize) -> usize {
         if len == 0 {
             return 0;
         }
         if len >= self.len {
             self.chain.clear();
+            self.may_hold_files = false;
             return std::mem::take(&mut self.len);
         }
         self.len -= len;

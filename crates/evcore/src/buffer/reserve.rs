@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bytes::BufMut;
+
 use super::block::Block;
 use super::segment::Segment;
 use super::{BufferEnd, BufferError, EvBuffer};
@@ -85,6 +87,32 @@ impl Reserved<'_> {
         } else {
             [first, second]
         }
+    }
+
+    /// The room as a [`BufMut`], for encoders that write to one. What it has left,
+    /// [`remaining_mut`](BufMut::remaining_mut), tells how much was written, to be committed.
+    ///
+    /// A buffer itself is no `BufMut`: that trait knows no errors, and a buffer's room ends where its
+    /// memory or its [`max_len`](EvBuffer::max_len) does.
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// use evcore::EvBuffer;
+    ///
+    /// let mut buffer = EvBuffer::new();
+    /// let mut room = buffer.reserve(100)?;
+    /// let mut writer = room.writer();
+    /// writer.put_u16(7);
+    /// writer.put_slice(b"bytes");
+    /// let written = 100 - writer.remaining_mut();
+    /// drop(writer);
+    /// room.commit(written)?;
+    /// assert_eq!(buffer.to_vec(), b"\0\x07bytes");
+    /// # Ok::<(), evcore::buffer::BufferError>(())
+    /// ```
+    pub fn writer(&mut self) -> impl BufMut + '_ {
+        let [first, second] = self.slices();
+        first.chain_mut(second)
     }
 
     /// Adds the first `len` bytes of the room to the buffer. Fails, and adds nothing, if there is

@@ -1,10 +1,12 @@
-//! One stretch of a buffer's bytes: a block of its own or a reference to somebody's `Bytes`.
+//! One stretch of a buffer's bytes: a block of its own, a reference to somebody's `Bytes` or a range
+//! of a file.
 
 use std::{iter, mem};
 
 use bytes::{Buf, Bytes};
 
 use super::block::Block;
+use super::file_part::FilePart;
 
 /// Up to this many bytes are copied into the room of the last segment rather than kept apart: a
 /// copy of this size costs less than one more extent in a `writev`.
@@ -20,8 +22,12 @@ const COPY_TO_SPLIT: usize = 64 * 1024;
 pub(super) enum Segment {
     /// Bytes in a block of our own, with room before and behind them.
     Owned(Block),
+    /// Bytes in a block of our own that others hold as well, read-only.
+    Lent(Bytes),
     /// Bytes that belong to somebody else as well, read-only (`evbuffer_add_reference`).
     Shared(Bytes),
+    /// Bytes of a file, of which only some are in memory.
+    File(Box<FilePart>),
 }
 
 impl From<Block> for Segment {
@@ -43,16 +49,41 @@ impl Segment {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Owned(block) => block.len(),
-            Self::Shared(bytes) => bytes.len(),
+            Self::Lent(bytes) | Self::Shared(bytes) => bytes.len(),
+            Self::File(part) => part.len(),
         }
     }
 
+    /// The bytes: of a file the first of them, and none if they can't be read.
     #[inline]
     pub(super) fn data(&self) -> &[u8] {
         match self {
             Self::Owned(block) => block.data(),
-            Self::Shared(bytes) => bytes,
+            Self::Lent(bytes) | Self::Shared(bytes) => bytes,
+            Self::File(part) => part.bytes_at(0).unwrap_or_default(),
         }
+    }
+
+    /// How many bytes from the first on lie in one piece of memory.
+    #[inline]
+    pub(super) fn contiguous(&self) -> usize {
+        match self {
+            Self::File(part) => part.loaded().len(),
+            _ => self.len(),
+        }
+    }
+
+    /// How many of the bytes are in memory.
+    pub(super) fn in_memory(&self) -> usize {
+        match self {
+            Self::File(part) => part.in_memory(),
+            _ => self.len(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
     }
 
     /// The block, if the segment is one of our own.
@@ -60,7 +91,7 @@ impl Segment {
     pub(super) fn block_mut(&mut self) -> Option<&mut Block> {
         match self {
             Self::Owned(block) => Some(block),
-            Self::Shared(_) => None,
+            Self::Lent(_) | Self::Shared(_) | Self::File(_) => None,
         }
     }
 
@@ -69,7 +100,7 @@ impl Segment {
     pub(super) fn room(&self) -> usize {
         match self {
             Self::Owned(block) => block.room(),
-            Self::Shared(_) => 0,
+            Self::Lent(_) | Self::Shared(_) | Self::File(_) => 0,
         }
     }
 
@@ -78,7 +109,8 @@ impl Segment {
     pub(super) fn advance(&mut self, len: usize) {
         match self {
             Self::Owned(block) => block.advance(len),
-            Self::Shared(bytes) => bytes.advance(len.min(bytes.len())),
+            Self::Lent(bytes) | Self::Shared(bytes) => bytes.advance(len.min(bytes.len())),
+            Self::File(part) => part.advance(len),
         }
     }
 
@@ -86,15 +118,15 @@ impl Segment {
     pub(super) fn truncate(&mut self, len: usize) {
         match self {
             Self::Owned(block) => block.truncate(len),
-            Self::Shared(bytes) => bytes.truncate(len),
+            Self::Lent(bytes) | Self::Shared(bytes) => bytes.truncate(len),
+            Self::File(part) => part.truncate(len),
         }
     }
 
-    /// Whether copying the data into existing `room` beats moving the segment.
+    /// Whether copying the data into room that is there beats moving the segment.
     #[inline]
-    pub(super) fn coalesces_into(&self, room: usize) -> bool {
-        let len = self.len();
-        len <= room && (len <= COALESCE || self.is_wasteful())
+    pub(super) fn is_small(&self) -> bool {
+        !self.is_file() && (self.len() <= COALESCE || self.is_wasteful())
     }
 
     /// Moves the data to a smaller block if they would pin one that is nearly empty. Without memory
@@ -125,18 +157,31 @@ impl Segment {
                 return Some(Self::Owned(part));
             }
         }
-        let bytes = self.share()?;
-        (len <= bytes.len()).then(|| Self::Shared(bytes.split_to(len)))
+        if let Self::File(part) = self {
+            return (len <= part.len()).then(|| Self::File(Box::new(part.split_front(len))));
+        }
+        match self.make_shareable()? {
+            Self::Lent(bytes) if len <= bytes.len() => Some(Self::Lent(bytes.split_to(len))),
+            Self::Shared(bytes) if len <= bytes.len() => Some(Self::Shared(bytes.split_to(len))),
+            _ => None,
+        }
     }
 
     /// Makes the segment one that can be held twice. `None`, and no change, without memory.
-    pub(super) fn share(&mut self) -> Option<&mut Bytes> {
+    pub(super) fn make_shareable(&mut self) -> Option<&mut Self> {
         if let Self::Owned(block) = self {
             let block = mem::replace(block, Block::new(0)?);
-            *self = Self::Shared(Bytes::from_owner(block));
+            *self = Self::Lent(Bytes::from_owner(block));
         }
+        Some(self)
+    }
+
+    /// The segment once more, without copying its bytes. `None` if it was not made shareable.
+    pub(super) fn share(&self) -> Option<Self> {
         match self {
-            Self::Shared(bytes) => Some(bytes),
+            Self::Lent(bytes) => Some(Self::Lent(bytes.clone())),
+            Self::Shared(bytes) => Some(Self::Shared(bytes.clone())),
+            Self::File(part) => Some(Self::File(Box::new(part.again()))),
             Self::Owned(_) => None,
         }
     }
@@ -148,7 +193,7 @@ impl Segment {
                 let capacity = block.capacity();
                 capacity > Block::SMALLEST && block.len() <= capacity / WASTEFUL
             }
-            Self::Shared(_) => false,
+            Self::Lent(_) | Self::Shared(_) | Self::File(_) => false,
         }
     }
 }
@@ -166,7 +211,7 @@ mod tests {
     fn capacity(segment: &Segment) -> usize {
         match segment {
             Segment::Owned(block) => block.capacity(),
-            Segment::Shared(_) => panic!("the segment is shared"),
+            _ => panic!("the segment is no block"),
         }
     }
 
@@ -189,12 +234,11 @@ mod tests {
     }
 
     #[test]
-    fn few_bytes_are_copied_into_room_that_is_there() {
-        assert!(owned(1024, &[0; 256]).coalesces_into(256));
-        assert!(!owned(1024, &[0; 256]).coalesces_into(255));
-        assert!(!owned(1024, &[0; 257]).coalesces_into(1000));
-        assert!(owned(65_536, &[0; 8000]).coalesces_into(8000));
-        assert!(Segment::Shared(Bytes::from_static(b"few")).coalesces_into(3));
+    fn few_bytes_are_worth_copying() {
+        assert!(owned(1024, &[0; 256]).is_small());
+        assert!(!owned(1024, &[0; 257]).is_small());
+        assert!(owned(65_536, &[0; 8000]).is_small());
+        assert!(Segment::Shared(Bytes::from_static(b"few")).is_small());
     }
 
     #[test]
@@ -213,11 +257,12 @@ mod tests {
     #[test]
     fn a_shared_block_lives_until_the_last_has_let_it_go() {
         let mut segment = owned(10, b"0123456789");
-        let bytes = segment.share().unwrap().clone();
-        let again = segment.share().unwrap().clone();
+        assert!(segment.share().is_none());
+        segment.make_shareable().unwrap();
+        let (bytes, again) = (segment.share().unwrap(), segment.share().unwrap());
         segment.truncate(3);
         segment.advance(usize::MAX);
         drop(segment);
-        assert_eq!((bytes, again), (Bytes::from("0123456789"), Bytes::from("0123456789")));
+        assert_eq!((bytes.data(), again.data()), (&b"0123456789"[..], &b"0123456789"[..]));
     }
 }

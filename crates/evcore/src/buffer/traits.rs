@@ -16,7 +16,9 @@ impl Read for EvBuffer {
 
 impl BufRead for EvBuffer {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.check_end(BufferEnd::Front, "EvBuffer::fill_buf")?;
+        const CALL: &str = "EvBuffer::fill_buf";
+        self.check_end(BufferEnd::Front, CALL)?;
+        self.load_files(self.len.min(1), CALL)?;
         Ok(self.first_chunk())
     }
 
@@ -59,13 +61,27 @@ impl fmt::Write for EvBuffer {
     }
 }
 
-/// A buffer whose front is frozen has nothing to give: `remaining` is 0.
+impl EvBuffer {
+    /// How many bytes can be had without an error.
+    #[inline]
+    fn readable(&self) -> usize {
+        if self.may_hold_files {
+            self.segments().map(<[u8]>::len).sum()
+        } else {
+            self.len
+        }
+    }
+}
+
+/// A buffer whose front is frozen has nothing to give: `remaining` is 0. Since there are no errors here,
+/// the first call reads all files that the buffer holds into memory, and what cannot be read does not
+/// remain; take files out with [`Read`] or [`BufRead`] rather, where they are big.
 impl Buf for EvBuffer {
     fn remaining(&self) -> usize {
         if self.is_frozen(BufferEnd::Front) {
             0
         } else {
-            self.len
+            self.readable()
         }
     }
 
@@ -94,7 +110,7 @@ impl Buf for EvBuffer {
 
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
         assert!(len <= self.remaining(), "copy of {len} of {} bytes", self.remaining());
-        if let Some(Segment::Shared(bytes)) = self.chain.front() {
+        if let Some(Segment::Lent(bytes) | Segment::Shared(bytes)) = self.chain.front() {
             if len <= bytes.len() {
                 let bytes = bytes.slice(..len);
                 self.advance(len);
@@ -121,5 +137,23 @@ impl From<Bytes> for EvBuffer {
             buffer.append_segment(Segment::Shared(bytes));
         }
         buffer
+    }
+}
+
+impl From<&'static [u8]> for EvBuffer {
+    fn from(bytes: &'static [u8]) -> Self {
+        Bytes::from_static(bytes).into()
+    }
+}
+
+impl From<&'static str> for EvBuffer {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl From<String> for EvBuffer {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
     }
 }

@@ -17,18 +17,19 @@ impl EvBuffer {
         if moved == 0 {
             return Ok(());
         }
+        self.check_len(moved, CALL)?;
+        self.may_hold_files |= src.may_hold_files;
         if self.chain.count() == 0 {
+            // The front may be what is left of a big block.
+            if let Some(front) = src.chain.front_mut() {
+                front.shrink();
+            }
             mem::swap(&mut self.chain, &mut src.chain);
             self.len = mem::take(&mut src.len);
-            // The front may be what is left of a big block.
-            self.chain.front_mut().into_iter().for_each(Segment::shrink);
         } else {
             self.prepare_to_take(src.chain.count(), moved, CALL)?;
             src.len = 0;
-            while let Some(segment) = src.chain.pop_front().filter(|segment| segment.len() != 0) {
-                self.append_segment(segment);
-            }
-            src.chain.clear();
+            src.chain.take_all(|segment| self.append_segment(segment));
         }
         src.changed(0, moved);
         self.changed(moved, 0);
@@ -47,6 +48,7 @@ impl EvBuffer {
             return Ok(());
         }
         self.prepare_to_take(src.chain.count(), moved, CALL)?;
+        self.may_hold_files |= src.may_hold_files;
         src.drop_empty_tail();
         src.len = 0;
         while let Some(segment) = src.chain.pop_back() {
@@ -73,7 +75,8 @@ impl EvBuffer {
         if len == 0 {
             return Ok(0);
         }
-        dst.prepare_to_take(whole + 1, len, CALL)?;
+        dst.prepare_to_take(whole + usize::from(len > base), len, CALL)?;
+        dst.may_hold_files |= self.may_hold_files;
         // The split comes first: it is the last thing that can fail.
         let mut part = None;
         if len > base {
@@ -120,16 +123,18 @@ impl EvBuffer {
         self.prepare_to_take(count, added, CALL)?;
         let error = BufferError::OutOfMemory { call: CALL, requested: added };
         for index in 0..count {
-            src.chain.at_mut(index).and_then(Segment::share).ok_or(error)?;
+            src.chain.at_mut(index).and_then(Segment::make_shareable).ok_or(error)?;
         }
-        for bytes in (0..count).filter_map(|index| src.chain.at_mut(index)?.share().cloned()) {
-            self.append_segment(Segment::Shared(bytes));
+        for segment in src.chain.iter_from(0).filter_map(Segment::share) {
+            self.append_segment(segment);
         }
+        self.may_hold_files |= src.may_hold_files;
         self.changed(added, 0);
         Ok(())
     }
 
     /// Makes sure that `segments` with `len` bytes can be added and nothing fails half-way.
+    #[inline]
     fn prepare_to_take(
         &mut self,
         segments: usize,

@@ -79,8 +79,9 @@ impl Core {
             limits.end();
         }
         let timer = self.timeouts.get().and_then(|timeouts| timeouts.timer.take());
+        let dial = self.dial.try_borrow_mut().ok().and_then(|mut dial| dial.take());
         // The events let go of the descriptor before it is closed.
-        drop((events, timer));
+        drop((events, timer, dial));
         let close = self.options.contains(BufferEventOptions::CLOSE_ON_FREE);
         match self.transport.take() {
             Some(Transport::Socket(socket)) if !close => socket.release(),

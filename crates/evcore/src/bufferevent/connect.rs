@@ -3,12 +3,14 @@
 use std::io;
 use std::rc::Rc;
 
+use crate::backend::OwnedFd;
 use crate::base::EventFlags;
 use crate::error::{Error, Result};
 use crate::util::SocketAddress;
 
 use super::core::{Core, Pending, Suspended};
 use super::socket::SocketTransport;
+use super::transport::Transport;
 use super::{BufferEvent, BufferEventFlags};
 
 impl BufferEvent {
@@ -32,7 +34,7 @@ impl BufferEvent {
             return Err(Error::invalid(CALL, "it is connected already; make another bufferevent"));
         }
         if let Some(link) = self.core.link() {
-            link.connect(CALL, address)?;
+            link.connect(CALL, &|below| below.connect(address))?;
             return self.core.await_connection(CALL);
         }
         if !self.core.has_transport() {
@@ -42,6 +44,44 @@ impl BufferEvent {
             self.core.made_socket.set(true);
         }
         self.core.connect(address)
+    }
+
+    /// Goes on over another connected socket, or over none, and gives the old one back, open: keep it
+    /// as `bufferevent_setfd` does, or drop it to close it as `bufferevent_replacefd` does. What is in
+    /// the buffers stays; nothing is told.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] over a filter, in a pair and while it is connecting, [`Error::Os`]
+    /// when the new one cannot be watched, [`Error::Freed`].
+    #[doc(alias = "bufferevent_setfd")]
+    pub fn replace_fd(&self, fd: Option<OwnedFd>) -> Result<Option<OwnedFd>> {
+        const CALL: &str = "BufferEvent::replace_fd";
+        let core = &self.core;
+        core.check_open(CALL)?;
+        if core.link().is_some() {
+            return Err(Error::invalid(CALL, "it is not over a socket; ask the one below"));
+        }
+        if core.is(Suspended::CONNECTING) {
+            return Err(Error::invalid(CALL, "it is connecting; wait for its event"));
+        }
+        let new = fd.map(|fd| SocketTransport::new(fd.into())).transpose();
+        let new = new.map_err(|error| Error::os(CALL, error))?;
+        let events = [&core.read_event, &core.write_event].map(|event| event.take());
+        // The events let go of the descriptor before its new owner may close it.
+        drop(events);
+        core.reading.set(false);
+        core.writing.set(false);
+        core.stop_timer_if_idle();
+        core.made_socket.set(false);
+        let old = match core.transport.take() {
+            Some(Transport::Socket(socket)) => Some(socket.into_fd()),
+            _ => None,
+        };
+        if let Some(new) = new {
+            core.set_socket(CALL, new)?;
+            core.put_off(Pending::FLUSH);
+        }
+        Ok(old)
     }
 }
 

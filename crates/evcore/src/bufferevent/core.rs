@@ -14,6 +14,7 @@ use crate::base::{Event, EventFlags, WeakEventBase};
 use crate::buffer::EvBuffer;
 use crate::error::{Error, Result};
 
+use super::dial::Dial;
 use super::handler::BufferEventHandler;
 use super::limits::Limits;
 use super::socket::SocketTransport;
@@ -73,6 +74,10 @@ pub(super) struct Core {
     pub(super) deferred: RefCell<Option<Event>>,
     pub(super) timeouts: OnceCell<Box<Timeouts>>,
     pub(super) limits: OnceCell<Box<Limits>>,
+    /// Its end of a TLS connection, for what there is to ask of it.
+    #[cfg(feature = "tls")]
+    pub(super) tls: OnceCell<super::tls::SharedEngine>,
+    pub(super) dial: RefCell<Option<Box<Dial>>>,
     pub(super) read_mark: Cell<Watermark>,
     pub(super) write_mark: Cell<Watermark>,
     pub(super) enabled: Cell<EventFlags>,
@@ -112,6 +117,9 @@ impl Core {
             deferred: RefCell::default(),
             timeouts: OnceCell::new(),
             limits: OnceCell::new(),
+            #[cfg(feature = "tls")]
+            tls: OnceCell::new(),
+            dial: RefCell::default(),
             read_mark: Cell::default(),
             write_mark: Cell::default(),
             // As libevent has it: what is written goes out, what comes waits to be asked for.
@@ -161,9 +169,12 @@ impl Core {
     }
 
     /// What an event calls: a step of the state machine.
-    pub(super) fn on_event(self: &Rc<Self>, step: fn(&Rc<Self>)) -> impl FnMut(&Event, EventFlags) {
+    pub(super) fn on_event(
+        self: &Rc<Self>,
+        step: impl Fn(&Rc<Self>) + 'static,
+    ) -> impl FnMut(&Event, EventFlags) {
         let held = HeldByEvent(self.clone());
-        move |_, _| held.0.step(step)
+        move |_, _| held.0.step(&step)
     }
 
     pub(super) fn set_handler(&self, handler: Option<Rc<dyn BufferEventHandler>>) {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::base::EventFlags;
 use crate::buffer::EvBuffer;
 use crate::error::Result;
-use crate::util::{lend, SocketAddress};
+use crate::util::lend;
 
 use super::below::Below;
 use super::core::{Core, Pending, Suspended};
@@ -469,8 +469,12 @@ impl Link for FilterLink {
         self.depth
     }
 
-    fn connect(&self, call: &'static str, address: &SocketAddress) -> Result<()> {
-        self.underlying.connect(address).map_err(|error| error.in_call(call))?;
+    fn connect(
+        &self,
+        call: &'static str,
+        start: &dyn Fn(&BufferEvent) -> Result<()>,
+    ) -> Result<()> {
+        start(&self.underlying).map_err(|error| error.in_call(call))?;
         self.connecting.set(true);
         Ok(())
     }

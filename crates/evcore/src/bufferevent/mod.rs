@@ -9,6 +9,7 @@ mod close;
 mod connect;
 mod core;
 mod cork;
+mod dial;
 mod filter;
 mod filter_link;
 mod flags;
@@ -20,6 +21,8 @@ mod read;
 mod socket;
 mod tell;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 mod watermark;
 mod write;
@@ -34,6 +37,8 @@ pub use filter::{filter_fn, Filter, FilterResult};
 pub use flags::{BufferEventFlags, BufferEventOptions, FlushMode};
 pub use guard::BufferGuard;
 pub use handler::{BufferEventHandler, DataCallback, EventCallback};
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 use self::core::{Core, Pending};
 use crate::backend::{OwnedFd, RawFd};
@@ -129,6 +134,12 @@ impl BufferEvent {
         if !self.is_freed() {
             self.core.set_handler(handler);
         }
+    }
+
+    /// The handler that it has (`bufferevent_getcb`). Closures are one as well.
+    #[doc(alias = "bufferevent_getcb")]
+    pub fn handler(&self) -> Option<Rc<dyn BufferEventHandler>> {
+        self.core.handler.borrow().clone()
     }
 
     /// Calls these from now on: when the input has grown, when the output has shrunk, and when

@@ -5,7 +5,7 @@ use std::net::Shutdown;
 
 use socket2::{Protocol, SockAddr, Socket, Type};
 
-use crate::backend::RawFd;
+use crate::backend::{OwnedFd, RawFd};
 use crate::buffer::EvBuffer;
 use crate::util::SocketAddress;
 
@@ -70,6 +70,11 @@ impl SocketTransport {
         return std::os::fd::AsRawFd::as_raw_fd(&self.socket);
         #[cfg(windows)]
         return std::os::windows::io::AsRawSocket::as_raw_socket(&self.socket);
+    }
+
+    /// Gives the descriptor back.
+    pub(super) fn into_fd(self) -> OwnedFd {
+        self.socket.into()
     }
 
     /// Lets go of the descriptor without closing it.

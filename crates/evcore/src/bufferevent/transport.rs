@@ -4,7 +4,6 @@ use std::io;
 use std::rc::Rc;
 
 use crate::error::{Error, Result};
-use crate::util::SocketAddress;
 
 use super::core::Core;
 use super::socket::SocketTransport;
@@ -60,8 +59,12 @@ pub(super) trait Link {
     fn depth(&self) -> usize {
         0
     }
-    /// Starts to connect.
-    fn connect(&self, call: &'static str, _: &SocketAddress) -> Result<()> {
+    /// Has the bufferevent below start to connect.
+    fn connect(
+        &self,
+        call: &'static str,
+        _start: &dyn Fn(&BufferEvent) -> Result<()>,
+    ) -> Result<()> {
         Err(Error::invalid(call, "there is no socket under it to connect"))
     }
     /// The bufferevent below.

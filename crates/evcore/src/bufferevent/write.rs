@@ -214,6 +214,8 @@ impl Core {
             let fd = match &*self.transport.borrow() {
                 Some(Transport::Socket(socket)) => Some(socket.fd()),
                 Some(Transport::Link(_)) => None,
+                // The attempts to connect are watched apart.
+                None if self.is(Suspended::CONNECTING) => None,
                 None => return Ok(()),
             };
             if let Some(fd) = fd {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use signal_hook_registry::{SigId, FORBIDDEN};
 
@@ -15,6 +15,8 @@ static WATCHERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNAL
 /// Whether each signal's default action is kept for the time when nobody watches it.
 static PREPARED: [AtomicBool; SIGNALS] = [const { AtomicBool::new(false) }; SIGNALS];
 static PREPARING: Mutex<()> = Mutex::new(());
+/// The registry's handler, which is the same for all signals.
+static HANDLER: OnceLock<libc::sigaction> = OnceLock::new();
 
 /// Catches signals with a handler that runs beside those that were installed before.
 #[derive(Default)]
@@ -33,6 +35,7 @@ impl SignalSource for HandlerSource {
         // SAFETY: the action only calls `SignalSink::raise`, which is made for signal handlers: it
         // touches atomics and writes to a descriptor.
         let id = unsafe { signal_hook_registry::register(signum, move || sink.raise(signum)) }?;
+        install_anew(signum)?;
         WATCHERS[signum as usize].fetch_add(1, Ordering::SeqCst);
         self.unwatch(signum);
         self.watched.push((signum, id));
@@ -80,9 +83,27 @@ fn prepare(signum: i32) -> io::Result<()> {
                 }
             })
         }?;
+        let installed = disposition(signum)?;
+        if installed.sa_sigaction != libc::SIG_DFL {
+            HANDLER.get_or_init(|| installed);
+        }
     }
     PREPARED[signum as usize].store(true, Ordering::SeqCst);
     Ok(())
+}
+
+/// Installs the registry's handler where it is gone: the registry does so once for each signal, but
+/// libuv goes back to the default action when its own last handler ends, as does [`act_by_default`].
+fn install_anew(signum: i32) -> io::Result<()> {
+    let Some(handler) = HANDLER.get() else { return Ok(()) };
+    if disposition(signum)?.sa_sigaction != libc::SIG_DFL {
+        return Ok(());
+    }
+    // SAFETY: the handler is one that was installed for signals, and nothing is returned.
+    match unsafe { libc::sigaction(signum, handler, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn disposition(signum: i32) -> io::Result<libc::sigaction> {

@@ -51,6 +51,8 @@ mod socket;
 #[cfg(any(unix, windows))]
 mod socketpair;
 pub mod time;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod timerfd;
 
 #[cfg(any(unix, windows))]
 pub use addrinfo::{
@@ -72,3 +74,5 @@ pub use socket::{
 };
 #[cfg(any(unix, windows))]
 pub use socketpair::{socketpair, SocketFlags};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use timerfd::{timerfd, TimerStart};

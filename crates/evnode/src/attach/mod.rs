@@ -119,12 +119,20 @@ pub(crate) fn attach(
     base: &Rc<Base>,
     attach: Attach,
     watchers: Option<Rc<uv_watch::Watchers>>,
+    has_libuv: bool,
 ) -> Result<Option<Rc<dyn Host>>> {
     match attach {
         Attach::None => Ok(None),
         Attach::Uv | Attach::Nested => Ok(Some(uv::UvHost::attach(base, watchers)?)),
         #[cfg(unix)]
-        Attach::Waiter => Ok(Some(waiter::Waiter::attach(base)?)),
+        Attach::Waiter => {
+            let waiter = waiter::Waiter::attach(base)?;
+            if has_libuv {
+                // A handler of our own would be gone with the first that Node sets.
+                uv::catch_signals(base)?;
+            }
+            Ok(Some(waiter))
+        }
         #[cfg(not(unix))]
         Attach::Waiter => Err(Failure::Core(evcore::Error::Unsupported {
             call: "EventBase::new",

@@ -43,6 +43,12 @@ struct Handles {
     poll: Option<UvHandle<HostData>>,
 }
 
+/// Has libuv catch the signals of a base.
+pub(super) fn catch_signals(base: &Base) -> Result<()> {
+    let (uv, event_loop) = (Uv::get()?, Uv::event_loop(&base.env)?);
+    Ok(base.base.set_signal_source(Box::new(UvSignals::new(&base.env, uv, event_loop)))?)
+}
+
 impl UvHost {
     pub(super) fn attach(base: &Rc<Base>, watchers: Option<Rc<Watchers>>) -> Result<Rc<Self>> {
         let uv = Uv::get()?;
@@ -63,7 +69,7 @@ impl UvHost {
             address: None,
         })?;
         host.handles.replace(Some(handles));
-        base.base.set_signal_source(Box::new(UvSignals::new(&base.env, uv, event_loop)))?;
+        catch_signals(base)?;
         Ok(host)
     }
 

@@ -144,11 +144,11 @@ functions! {
         Ok(())
     }
 
-    c"bevFree" bev_free(_env, bev: Held<Rc<JsBev>>) -> () {
+    c"bevFree" bev_free(env, bev: Held<Rc<JsBev>>) -> () {
         let base = bev.object.base().clone();
         bev.object.free(bev.handle);
         base.touch();
-        Ok(())
+        env.emit_changes_inside()
     }
 
     c"bevClose" bev_close(_env, bev: Rc<JsBev>) -> () {

@@ -4,7 +4,9 @@ use std::ptr;
 use std::slice;
 
 use evcore::backend::RawFd;
+use evcore::base::NO_FD;
 use evcore::buffer::EvBuffer;
+use evcore::util::BorrowedFd;
 use napi::sys;
 
 use super::value::{FromJs, IntoJs};
@@ -23,6 +25,11 @@ pub(super) struct Bytes {
 }
 
 impl Bytes {
+    /// How many bytes there are.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
     /// The bytes, to be read.
     pub(super) fn read(&self) -> &[u8] {
         // SAFETY: the memory is the view's, which the running call keeps alive; JavaScript does not
@@ -103,6 +110,24 @@ pub(super) enum Encoding {
     Utf8,
     Latin1,
     Utf16,
+}
+
+impl Encoding {
+    /// How many units of UTF-16 a string of these bytes has.
+    #[inline]
+    pub(super) fn units(self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Latin1 => bytes.len(),
+            Self::Utf16 => bytes.len() / 2,
+            // What is not UTF-8 becomes replacement characters of one unit, chunk by chunk.
+            Self::Utf8 => bytes
+                .utf8_chunks()
+                .map(|chunk| {
+                    chunk.valid().encode_utf16().count() + usize::from(!chunk.invalid().is_empty())
+                })
+                .sum(),
+        }
+    }
 }
 
 impl FromJs for Encoding {
@@ -282,6 +307,17 @@ pub(crate) fn fd_from(number: f64) -> Result<RawFd> {
         return Err(Failure::Range("the argument is not a descriptor"));
     }
     Ok(fd)
+}
+
+/// Lends a descriptor of JavaScript's to `call`.
+pub(crate) fn with_fd<R>(number: f64, call: impl FnOnce(BorrowedFd<'_>) -> R) -> Result<R> {
+    let fd = fd_from(number)?;
+    if fd == NO_FD {
+        return Err(Failure::Range("the argument is not a descriptor"));
+    }
+    // SAFETY: it is not the one that no descriptor is, and on loan for a call in which nothing of ours
+    // closes it. Whether it is open is for the system to say.
+    Ok(call(unsafe { BorrowedFd::borrow_raw(fd) }))
 }
 
 /// Takes over an open descriptor.

@@ -7,7 +7,9 @@
 mod buffer;
 mod bufferevent;
 mod event;
+mod lent;
 mod memory;
+mod number;
 mod setup;
 mod value;
 
@@ -21,7 +23,7 @@ use napi::sys;
 use crate::env::{EnvRef, EnvState};
 use crate::error::{Failure, Result};
 
-pub(crate) use memory::{fd_from, owned_fd, raw_fd, OwnedFd};
+pub(crate) use memory::{fd_from, owned_fd, raw_fd, with_fd, OwnedFd};
 use value::IntoJs;
 
 /// One function of the table.

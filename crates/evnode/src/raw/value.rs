@@ -4,6 +4,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use evcore::base::Watcher;
+use evcore::buffer::FileSegment;
 use evcore::ratelimit::RateLimitGroup;
 use napi::sys;
 
@@ -142,6 +143,14 @@ impl EnvState {
     pub(crate) fn buffer(&self, handle: Handle) -> Result<AnyBuffer> {
         self.table.pick(handle, AnyBuffer::of)
     }
+
+    /// Finds the file segment of a handle.
+    pub(crate) fn file(&self, handle: Handle) -> Result<FileSegment> {
+        self.table.pick(handle, |object| match object {
+            Object::File(segment) => Some(segment),
+            _ => None,
+        })
+    }
 }
 
 impl FromJs for AnyBuffer {
@@ -167,6 +176,15 @@ impl IntoJs for () {
     #[inline]
     fn into_js(self, _env: &EnvState) -> sys::napi_value {
         ptr::null_mut()
+    }
+}
+
+impl IntoJs for bool {
+    fn into_js(self, env: &EnvState) -> sys::napi_value {
+        let mut result = ptr::null_mut();
+        // SAFETY: the result is one of the environment's own.
+        unsafe { sys::napi_get_boolean(env.raw, self, &mut result) };
+        result
     }
 }
 
