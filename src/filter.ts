@@ -130,8 +130,7 @@ function functions(call: string, { input, output }: FilterOptions): number {
  * ```
  */
 export class FilterBufferEvent extends BufferEvent {
-  /** The bufferevent below (`bufferevent_get_underlying`). */
-  readonly underlying: BufferEvent;
+  private readonly _underlying: BufferEvent;
   private readonly _filter: FilterOptions;
   private readonly _source: EvBuffer | null;
   private readonly _destination: EvBuffer | null;
@@ -169,7 +168,7 @@ export class FilterBufferEvent extends BufferEvent {
             ),
           ];
     super(underlying._base, handle, 0);
-    this.underlying = underlying;
+    this._underlying = underlying;
     this._filter = filter;
     this._source = source === 0 ? null : new EvBuffer(source);
     this._destination = destination === 0 ? null : new EvBuffer(destination);
@@ -245,6 +244,11 @@ export class FilterBufferEvent extends BufferEvent {
     return new FilterBufferEvent(underlying, { ...options(call, given, {}), ...functions });
   }
 
+  /** The bufferevent below (`bufferevent_get_underlying`). */
+  get underlying(): BufferEvent {
+    return this._underlying;
+  }
+
   /** @internal Has a function convert; says what it said. */
   _convert(what: number, limit: number): number {
     const { _source, _destination } = this;
@@ -279,16 +283,16 @@ export class FilterBufferEvent extends BufferEvent {
 
   /** What a function of this filter, or of one below, has thrown. */
   private _takeThrown(): { error: unknown } | null {
-    const { underlying, _thrown } = this;
+    const { _underlying, _thrown } = this;
     this._thrown = null;
     if (_thrown !== null) return _thrown;
-    return underlying instanceof FilterBufferEvent ? underlying._takeThrown() : null;
+    return _underlying instanceof FilterBufferEvent ? _underlying._takeThrown() : null;
   }
 
   /** @internal */
   override _letGo(): void {
     super._letGo();
-    if (this._closesBelow) this.underlying._abandon();
+    if (this._closesBelow) this._underlying._abandon();
   }
 
   /** @internal */
@@ -296,7 +300,7 @@ export class FilterBufferEvent extends BufferEvent {
     super._closed();
     this._source?._letGo();
     this._destination?._letGo();
-    this.underlying._setCover(null);
-    if (this._closesBelow) this.underlying._closed();
+    this._underlying._setCover(null);
+    if (this._closesBelow) this._underlying._closed();
   }
 }
