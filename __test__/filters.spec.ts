@@ -141,7 +141,7 @@ everywhere('a little that becomes very much fills no memory', async (t, base) =>
 
 everywhere('messages come whole, with their lengths', async (t, base) => {
   const [near, far] = BufferEvent.pair(base);
-  const bev = FilterBufferEvent.wholeFrames(near, { width: 2, maxLength: 1000 });
+  const bev = FilterBufferEvent.frames(near, { width: 2, maxLength: 1000 });
   const messages: string[] = [];
   const end = later<string>();
   bev.setCallbacks({
@@ -243,9 +243,9 @@ test('shipped filters say what is wrong with their arguments', (t) => {
       () => FilterBufferEvent.compressed(new PassThrough() as unknown as BufferEvent, 'gzip'),
       'TYPE',
     ],
-    [() => FilterBufferEvent.wholeFrames(bev, { width: 3 as 4 }), 'RANGE'],
-    [() => FilterBufferEvent.wholeFrames(bev, { maxLength: -1 }), 'RANGE'],
-    [() => FilterBufferEvent.wholeFrames(bev, { maxLength: 2 ** 24 }), 'RANGE'],
+    [() => FilterBufferEvent.frames(bev, { width: 3 as 4 }), 'RANGE'],
+    [() => FilterBufferEvent.frames(bev, { maxLength: -1 }), 'RANGE'],
+    [() => FilterBufferEvent.frames(bev, { maxLength: 2 ** 24 }), 'RANGE'],
     [() => FilterBufferEvent.wholeLines(bev, { maxLength: 0 }), 'RANGE'],
     [() => FilterBufferEvent.wholeLines(bev, null as unknown as object), 'TYPE'],
     [() => FilterBufferEvent.tee(bev, 1 as unknown as () => void), 'TYPE'],

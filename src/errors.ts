@@ -26,11 +26,11 @@ export interface SystemErrorFields {
  * - `ERR_EVNODE_UNSUPPORTED`: neither the method nor the platform can do this.
  * - `ERR_EVNODE_TIMEOUT`: a bufferevent's timeout has passed.
  * - `ERR_EVNODE_LINE_TOO_LONG`: a line is longer than `maxLength`.
- * - `ERR_EVNODE_STREAM`: the stream under a bufferevent failed; `cause` is its error.
- * - `ERR_EVNODE_FILTER`: a filter failed; `cause` is what its function threw, if it did.
  * - `ERR_EVNODE_FRAME_TOO_LARGE`: a frame, or what comes before a delimiter, is longer than `maxLength`.
  * - `ERR_EVNODE_TRUNCATED`: the connection has ended within a frame.
  * - `ERR_EVNODE_VIEW_WRITTEN`: in debug mode, what `peek()` shows was written to.
+ * - `ERR_EVNODE_STREAM`: the stream under a bufferevent failed; `cause` is its error.
+ * - `ERR_EVNODE_FILTER`: a filter failed; `cause` is what its function threw, if it did.
  * - `ERR_EVNODE_FROZEN`: the buffer does not allow changes at this end.
  * - `ERR_EVNODE_NO_MEMORY`: a buffer cannot grow any more.
  * - `ERR_EVNODE_IO`, `ERR_EVNODE_FAILED`: the system failed without a number that tells why.

@@ -52,7 +52,7 @@ export interface CompressionOptions extends LayerOptions {
 }
 
 /** How to find messages. */
-export interface WholeFrameOptions extends LayerOptions {
+export interface FrameFilterOptions extends LayerOptions {
   /** How many bytes the length before a message has; 4 by default. */
   width?: 1 | 2 | 4;
   /** The longest message, 1 MiB by default and 16 MiB at most. */
@@ -177,6 +177,11 @@ export class FilterBufferEvent extends BufferEvent {
     if (underlying._auto !== 0) this._automate();
   }
 
+  /** The bufferevent below (`bufferevent_get_underlying`). */
+  get underlying(): BufferEvent {
+    return this._underlying;
+  }
+
   /**
    * Compresses what is written and decompresses what comes. What is written is sent on at once unless
    * it is held back; `close()` and `flush(WRITE, 'finished')` end the compressed stream. A little that
@@ -201,8 +206,8 @@ export class FilterBufferEvent extends BufferEvent {
    * Passes on whole messages, each with its length in big-endian bytes before it, so that a read
    * callback finds messages and no piece of one. What is written passes as it is.
    */
-  static wholeFrames(underlying: BufferEvent, given?: WholeFrameOptions): FilterBufferEvent {
-    const call = 'FilterBufferEvent.wholeFrames';
+  static frames(underlying: BufferEvent, given?: FrameFilterOptions): FilterBufferEvent {
+    const call = 'FilterBufferEvent.frames';
     const chosen = options(call, given, {});
     const { width = 4, maxLength = DEFAULT_LENGTH } = chosen;
     const number = integer(call, 'maxLength', maxLength, 0, MOST_LENGTH);

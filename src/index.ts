@@ -42,9 +42,9 @@ export {
   type FilterFunction,
   type FilterOptions,
   type FilterResult,
+  type FrameFilterOptions,
   type LayerOptions,
   type TeeCallback,
-  type WholeFrameOptions,
   type WholeLineOptions,
 } from './filter.js';
 export type { Finalizer } from './finalize.js';
@@ -66,13 +66,13 @@ export {
   type Turn,
 } from './metrics.js';
 export type { Bytes, Encoding, EolStyle } from './options.js';
+export type { FrameReadOptions, SplitReadOptions } from './readers.js';
 export {
   RateLimitGroup,
   TokenBucketConfig,
   type TokenBucketOptions,
   type Totals,
 } from './ratelimit.js';
-export type { FrameReadOptions, SplitReadOptions } from './readers.js';
 export { BaseHandle, type BaseToken } from './remote.js';
 export {
   Severity,

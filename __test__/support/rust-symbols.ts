@@ -18,7 +18,7 @@ const cargo = (root: string, ...args: string[]) =>
 
 /** Documents evcore and tells of a path such as `evcore::EventBase::new` whether it exists. */
 export function rustSymbols(root: string): (path: string) => boolean {
-  cargo(root, 'doc', '--package', 'evcore', '--no-deps');
+  cargo(root, 'doc', '--package', 'evcore', '--all-features', '--no-deps');
   const metadata = cargo(root, 'metadata', '--no-deps', '--format-version', '1');
   const { target_directory: target } = JSON.parse(metadata) as { target_directory: string };
   const pages = new Map<string, string>();

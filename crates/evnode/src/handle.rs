@@ -55,7 +55,7 @@ impl Object {
             Self::Bev(bev) => bev.bev.free(),
             Self::Listener(listener) => listener.listener.free(),
             Self::Watcher(watcher) => watcher.free(),
-            Self::Buffer(_) | Self::Input(_) | Self::Output(_) | Self::Group(_) | Self::File(_) => {
+            Self::Buffer(_) | Self::Input(_) | Self::Output(_) | Self::File(_) | Self::Group(_) => {
             }
         }
     }

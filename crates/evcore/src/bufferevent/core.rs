@@ -169,12 +169,19 @@ impl Core {
     }
 
     /// What an event calls: a step of the state machine.
-    pub(super) fn on_event(
+    pub(super) fn on_event(self: &Rc<Self>, step: fn(&Rc<Self>)) -> impl FnMut(&Event, EventFlags) {
+        let held = HeldByEvent(self.clone());
+        move |_, _| held.0.step(step)
+    }
+
+    /// As [`on_event`](Self::on_event), of a step that knows more than its core.
+    pub(super) fn on_event_of(
         self: &Rc<Self>,
-        step: impl Fn(&Rc<Self>) + 'static,
+        number: usize,
+        step: fn(&Rc<Self>, usize),
     ) -> impl FnMut(&Event, EventFlags) {
         let held = HeldByEvent(self.clone());
-        move |_, _| held.0.step(&step)
+        move |_, _| held.0.step(|core| step(core, number))
     }
 
     pub(super) fn set_handler(&self, handler: Option<Rc<dyn BufferEventHandler>>) {

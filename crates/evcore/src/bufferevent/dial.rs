@@ -237,7 +237,7 @@ impl Core {
         dial.started += 1;
         let number = dial.started;
         let watched = || -> Result<Event> {
-            let ready = self.on_event(move |core| core.attempt_is_over(number));
+            let ready = self.on_event_of(number, Core::attempt_is_over);
             let event = Event::new(&base, socket.fd(), EventFlags::WRITE, ready)?;
             self.prioritize(&event);
             event.add(None)?;

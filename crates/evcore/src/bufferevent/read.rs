@@ -114,7 +114,7 @@ impl Core {
     }
 
     /// So many bytes were put into the input, which holds so many now.
-    #[inline]
+    #[inline(always)]
     fn have_read(self: &Rc<Self>, result: io::Result<(usize, usize)>) {
         match result {
             Ok((0, _)) => {
@@ -139,6 +139,7 @@ impl Core {
     }
 
     /// Stops to read while the input has reached its high-water mark.
+    #[inline(always)]
     pub(super) fn suspend_if_full(&self) {
         let Ok(input) = self.input.try_borrow() else { return };
         if self.read_mark.get().is_full(input.len()) {

@@ -1,4 +1,7 @@
 //! Telling the owner, from the loop only.
+//!
+//! What a socket's read and write pass through is always inlined here and in `read` and `write`:
+//! links share it, and a call more for each of its parts would be felt by an echo of few bytes.
 
 use std::io;
 use std::rc::Rc;
@@ -10,6 +13,7 @@ use super::handler::BufferEventHandler;
 use super::{BufferEvent, BufferEventFlags, BufferEventOptions};
 
 impl Core {
+    #[inline(always)]
     pub(super) fn tell_readable(self: &Rc<Self>) {
         if self.options.contains(BufferEventOptions::DEFER_CALLBACKS) {
             self.put_off(Pending::READABLE);
@@ -18,9 +22,10 @@ impl Core {
         }
     }
 
+    #[inline(always)]
     pub(super) fn tell_writable(self: &Rc<Self>) {
-        let handler = self.handler.borrow().clone();
-        if !handler.is_some_and(|handler| handler.wants_write()) {
+        let Some(handler) = self.handler.borrow().clone() else { return };
+        if !handler.wants_write() {
             return;
         }
         if self.options.contains(BufferEventOptions::DEFER_CALLBACKS) {
@@ -52,6 +57,7 @@ impl Core {
         }
     }
 
+    #[inline(always)]
     pub(super) fn call(self: &Rc<Self>, call: impl FnOnce(&dyn BufferEventHandler, &BufferEvent)) {
         if self.is_freed() {
             return;

@@ -42,7 +42,7 @@ impl BufferEvent {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a name that none can be; those of [`BufferEvent::socket`].
-    #[doc(alias("bufferevent_openssl_socket_new", "bufferevent_ssl_socket_new"))]
+    #[doc(alias = "bufferevent_openssl_socket_new")]
     pub fn tls_client(
         base: &EventBase,
         fd: Option<OwnedFd>,
@@ -61,7 +61,7 @@ impl BufferEvent {
     ///
     /// # Errors
     /// Those of [`BufferEvent::socket`].
-    #[doc(alias("bufferevent_openssl_socket_new", "bufferevent_ssl_socket_new"))]
+    #[doc(alias = "bufferevent_openssl_socket_new")]
     pub fn tls_server(
         base: &EventBase,
         fd: OwnedFd,
@@ -80,7 +80,7 @@ impl BufferEvent {
     ///
     /// # Errors
     /// As [`tls_client`](BufferEvent::tls_client), and those of [`filter`](BufferEvent::filter).
-    #[doc(alias("bufferevent_openssl_filter_new", "bufferevent_ssl_filter_new"))]
+    #[doc(alias = "bufferevent_openssl_filter_new")]
     pub fn start_tls_client(
         &self,
         config: &TlsClientConfig,
@@ -99,7 +99,7 @@ impl BufferEvent {
     ///
     /// # Errors
     /// Those of [`filter`](BufferEvent::filter).
-    #[doc(alias("bufferevent_openssl_filter_new", "bufferevent_ssl_filter_new"))]
+    #[doc(alias = "bufferevent_openssl_filter_new")]
     pub fn start_tls_server(
         &self,
         config: &TlsServerConfig,
@@ -111,7 +111,7 @@ impl BufferEvent {
     }
 
     /// The TLS of this bufferevent, if it is one over TLS itself (`bufferevent_openssl_get_ssl`).
-    #[doc(alias("bufferevent_openssl_get_ssl", "bufferevent_ssl_get_ssl"))]
+    #[doc(alias = "bufferevent_openssl_get_ssl")]
     pub fn tls(&self) -> Option<Tls> {
         self.core.tls.get().map(|engine| Tls { engine: engine.clone(), core: self.core.clone() })
     }
@@ -195,8 +195,7 @@ impl Tls {
 
     /// Whether the end of the stream counts as the peer's farewell
     /// (`bufferevent_openssl_get_allow_dirty_shutdown`).
-    #[doc(alias("bufferevent_openssl_get_allow_dirty_shutdown"))]
-    #[doc(alias("bufferevent_ssl_get_allow_dirty_shutdown"))]
+    #[doc(alias = "bufferevent_openssl_get_allow_dirty_shutdown")]
     pub fn allow_dirty_shutdown(&self) -> bool {
         self.engine.borrow().allow_dirty_shutdown()
     }
@@ -204,15 +203,14 @@ impl Tls {
     /// Sets whether the end of the stream counts as the peer's farewell, and so as
     /// [`EOF`](super::BufferEventFlags::EOF) and not as an error; not by default
     /// (`bufferevent_openssl_set_allow_dirty_shutdown`).
-    #[doc(alias("bufferevent_openssl_set_allow_dirty_shutdown"))]
-    #[doc(alias("bufferevent_ssl_set_allow_dirty_shutdown"))]
+    #[doc(alias = "bufferevent_openssl_set_allow_dirty_shutdown")]
     pub fn set_allow_dirty_shutdown(&self, allow: bool) {
         self.engine.borrow_mut().set_allow_dirty_shutdown(allow);
     }
 
     /// Takes the oldest of the errors that have happened; 16 are kept
     /// (`bufferevent_get_openssl_error`).
-    #[doc(alias("bufferevent_get_openssl_error", "bufferevent_get_ssl_error"))]
+    #[doc(alias = "bufferevent_get_openssl_error")]
     pub fn take_error(&self) -> Option<TlsError> {
         self.engine.borrow_mut().take_error()
     }

@@ -16,8 +16,8 @@ use super::BufferEventFlags;
 enum Attempt {
     Wrote(io::Result<usize>),
     Empty,
-    /// The rate limits let nothing pass now.
-    Held,
+    /// There are rate limits to ask first.
+    Limited,
     Link,
     NoTransport,
 }
@@ -66,22 +66,32 @@ impl Core {
             match &*self.transport.borrow() {
                 Some(Transport::Link(_)) => Attempt::Link,
                 _ if output.is_empty() => Attempt::Empty,
-                Some(Transport::Socket(socket)) => match self.most_to_write() {
-                    0 => Attempt::Held,
-                    most => {
-                        let before = output.len();
-                        let result = socket.write(&mut output, most).map(|_| output.len());
-                        if let (Some(_), Ok(left)) = (self.limits.get(), &result) {
-                            self.charge(Direction::Write, before - left);
-                        }
-                        Attempt::Wrote(result)
-                    }
-                },
+                Some(Transport::Socket(_)) if self.limits.get().is_some() => Attempt::Limited,
+                Some(Transport::Socket(socket)) => {
+                    Attempt::Wrote(socket.write(&mut output, usize::MAX).map(|_| output.len()))
+                }
                 None => Attempt::NoTransport,
             }
         };
         match result {
-            Attempt::Wrote(Ok(left)) => {
+            Attempt::Wrote(result) => self.have_written(result),
+            Attempt::Empty => {
+                self.stop_writing();
+                self.finish();
+            }
+            Attempt::Limited => self.write_limited(),
+            Attempt::Link => self.write_link(),
+            // Without a socket, what was written can wait; to be closed it need not.
+            Attempt::NoTransport if self.is(Suspended::CLOSING) => self.finish_close(),
+            Attempt::NoTransport => {}
+        }
+    }
+
+    /// The socket has taken bytes, and this many are left, or it takes none.
+    #[inline(always)]
+    fn have_written(self: &Rc<Self>, result: io::Result<usize>) {
+        match result {
+            Ok(left) => {
                 if let Some(timeouts) = self.timeouts.get() {
                     timeouts.write.restart(self.base.now());
                 }
@@ -92,21 +102,30 @@ impl Core {
                 }
                 self.wrote(left);
             }
-            Attempt::Wrote(Err(error)) if is_transient(&error) => {
+            Err(error) if is_transient(&error) => {
                 self.watch_writing();
             }
-            Attempt::Wrote(Err(error)) => self.fail(error, BufferEventFlags::WRITING),
-            Attempt::Empty => {
-                self.stop_writing();
-                self.finish();
-            }
-            // Goes on when the limits allow it.
-            Attempt::Held => self.stop_writing(),
-            Attempt::Link => self.write_link(),
-            // Without a socket, what was written can wait; to be closed it need not.
-            Attempt::NoTransport if self.is(Suspended::CLOSING) => self.finish_close(),
-            Attempt::NoTransport => {}
+            Err(error) => self.fail(error, BufferEventFlags::WRITING),
         }
+    }
+
+    /// Writes to the socket what the rate limits let pass.
+    #[cold]
+    fn write_limited(self: &Rc<Self>) {
+        let most = self.limited(Direction::Write);
+        if most == 0 {
+            // Goes on when the limits allow it.
+            return self.stop_writing();
+        }
+        let result = {
+            let Ok(mut output) = self.output.try_borrow_mut() else { return };
+            let Some(Transport::Socket(socket)) = &*self.transport.borrow() else { return };
+            socket.write(&mut output, most).map(|count| (count, output.len()))
+        };
+        if let Ok((count, _)) = result {
+            self.charge(Direction::Write, count);
+        }
+        self.have_written(result.map(|(_, left)| left));
     }
 
     /// The most that one write may take now. With 0 the rate limits hold writing up.
@@ -159,6 +178,7 @@ impl Core {
     }
 
     /// The output has shrunk to `left` bytes.
+    #[inline(always)]
     pub(super) fn wrote(self: &Rc<Self>, left: usize) {
         if left == 0 && self.finish() {
             return;

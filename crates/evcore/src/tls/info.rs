@@ -67,16 +67,16 @@ impl TlsEngine {
     }
 
     /// Whether the end of the stream counts as the peer's farewell
-    /// (`bufferevent_ssl_get_allow_dirty_shutdown`).
-    #[doc(alias = "bufferevent_ssl_get_allow_dirty_shutdown")]
+    /// (`bufferevent_openssl_get_allow_dirty_shutdown`).
+    #[doc(alias = "bufferevent_openssl_get_allow_dirty_shutdown")]
     pub fn allow_dirty_shutdown(&self) -> bool {
         self.allow_dirty_shutdown
     }
 
     /// Sets whether the end of the stream counts as the peer's farewell, for peers that say none;
     /// somebody in between can then cut the stream short unnoticed
-    /// (`bufferevent_ssl_set_allow_dirty_shutdown`).
-    #[doc(alias = "bufferevent_ssl_set_allow_dirty_shutdown")]
+    /// (`bufferevent_openssl_set_allow_dirty_shutdown`).
+    #[doc(alias = "bufferevent_openssl_set_allow_dirty_shutdown")]
     pub fn set_allow_dirty_shutdown(&mut self, allow: bool) {
         self.allow_dirty_shutdown = allow;
     }
