@@ -249,11 +249,6 @@ export class FilterBufferEvent extends BufferEvent {
     return new FilterBufferEvent(underlying, { ...options(call, given, {}), ...functions });
   }
 
-  /** The bufferevent below (`bufferevent_get_underlying`). */
-  get underlying(): BufferEvent {
-    return this._underlying;
-  }
-
   /** @internal Has a function convert; says what it said. */
   _convert(what: number, limit: number): number {
     const { _source, _destination } = this;
