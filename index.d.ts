@@ -425,8 +425,14 @@ export declare function baseWatchEnd(base: Handle, on: boolean): void
  */
 export declare function bevConnect(bev: Handle, host: string, port?: number | undefined | null): void
 
+/** Looks a host up and connects to the first of its addresses that answers; BEV_EVENT comes later. */
+export declare function bevConnectHostname(bev: Handle, host: string, port: number, hints: NativeAddressHints): void
+
 /** Takes bytes from what may be read and written, or gives some. */
 export declare function bevDecrementLimit(bev: Handle, read: number, write: number): void
+
+/** Why the last lookup found no address: a code and a message. */
+export declare function bevDnsError(bev: Handle): Array<string> | null
 
 /** Why a bufferevent failed when it was not for the operating system: a code and a message. */
 export declare function bevFailure(bev: Handle): Array<string> | null
@@ -474,6 +480,9 @@ export declare function bevPriority(bev: Handle): number
 
 /** A bufferevent's own limit. */
 export declare function bevRateLimit(bev: Handle): RateLimit | null
+
+/** Goes on over another connected socket, or with -1 over none; gives the old one back, or -1. */
+export declare function bevReplaceFd(bev: Handle, fd: number): number
 
 /** Sets the most bytes that one read (2) or one write (4) moves; 0 for what is usual. */
 export declare function bevSetMaxSingle(bev: Handle, what: number, most: number): void

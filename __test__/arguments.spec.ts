@@ -392,6 +392,15 @@ covers(
     watermark: { good: [READ], bad: { 0: [...FLAGS, ...ranges(1, 8)] } },
     setTimeouts: { good: [1, 1], bad: { 0: TIME, 1: TIME } },
     setPriority: { good: [0], bad: { 0: [...PRIORITY, [1, 'VALUE']] } },
+    connectHostname: {
+      good: ['localhost', 1, {}],
+      bad: {
+        0: [...types(undefined, null, 1, {}), ['', 'RANGE']],
+        1: [...WHOLE.slice(1), ...ranges(-1, 65_536)],
+        2: [...OPTIONS, ...named('family', WORD)],
+      },
+    },
+    setFd: { good: [-1], bad: { 0: [...WHOLE, ...ranges(-2, 2 ** 31)] } },
     setRateLimit: { good: [limit], bad: { 0: CONFIG } },
     addToRateLimitGroup: {
       good: [group],

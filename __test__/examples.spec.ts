@@ -67,6 +67,18 @@ test('quickstart.ts serves 64 MiB of lines, checks every byte and compares', asy
   t.regex(stdout, /evnode uses [\d.]+ of the CPU that node:net uses/);
 });
 
+test('rot13.ts turns what comes and what goes', async (t) => {
+  const { code, stdout, stderr } = await outcome(start('examples/rot13.ts'));
+  t.is(code, 0, stderr);
+  t.is(stdout, 'underneath: Uryyb, Jbeyq!\non top: Never mind the badgers!\n');
+});
+
+test('proxy.ts passes on every byte no faster than it may', async (t) => {
+  const { code, stdout, stderr } = await outcome(start('examples/proxy.ts', ['--check']));
+  t.is(code, 0, stdout + stderr);
+  t.regex(stdout, /^4 of 4 clients have their bytes back: 262144 up, 262144 down$/m);
+});
+
 test('framing.ts gets all answers right and cuts off who sends too much', async (t) => {
   const { code, stdout, stderr } = await outcome(start('examples/framing.ts'));
   t.is(code, 0, stderr);

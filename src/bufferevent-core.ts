@@ -104,6 +104,12 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
     return this._handle === 0;
   }
 
+  /** What is called (`bufferevent_getcb`). */
+  get callbacks(): Required<BufferEventCallbacks> {
+    if (this._handle === 0) throw closedError('BufferEvent.callbacks');
+    return { read: this._read, write: this._write, event: this._event };
+  }
+
   /** Sets what is called, in place of all that was set before (`bufferevent_setcb`). */
   setCallbacks(callbacks: BufferEventCallbacks): this {
     const call = 'BufferEvent.setCallbacks';

@@ -6,8 +6,8 @@ import type { ReadableStream, WritableStream } from 'node:stream/web';
 import type { AddressInfo } from '../index.js';
 import type { EventBase } from './base.js';
 import { EvBuffer, handleOf } from './buffer.js';
-import { BufferEventCore } from './bufferevent-core.js';
-import { closedError, typeError } from './errors.js';
+import { BufferEventLimits } from './bufferevent-limits.js';
+import { closedError, EvError, typeError } from './errors.js';
 import { baseHandle } from './event.js';
 import { EventFlags } from './flags.js';
 import { checkDuplex, StreamPump } from './host.js';
@@ -30,7 +30,6 @@ import {
 } from './options.js';
 import { readChunks, readFrames, readParts } from './readers.js';
 import type { FrameReadOptions, SplitReadOptions } from './readers.js';
-import { amount, limitOf, RateLimitGroup, TokenBucketConfig } from './ratelimit.js';
 import { readAll, readSome } from './slab.js';
 import {
   BevDuplex,
@@ -40,6 +39,7 @@ import {
   type DuplexOptions,
   type LineOptions,
 } from './streams.js';
+import { nativeHints, type AddressHints } from './util.js';
 
 /** How a bufferevent is made. */
 export interface BufferEventOptions {
@@ -92,7 +92,7 @@ function create(base: EventBase, given: BufferEventOptions | undefined): number 
  * and at their end, an error or a timeout they are closed unless they have an event callback. Those
  * made by `new` do as libevent's: they read once {@link enable enabled}, and nothing closes them.
  */
-export class BufferEvent extends BufferEventCore {
+export class BufferEvent extends BufferEventLimits {
   private _writeHigh = 0;
 
   /**
@@ -212,6 +212,40 @@ export class BufferEvent extends BufferEventCore {
     return this;
   }
 
+  /**
+   * Looks a host up with the system's resolver, without waiting for it, and connects to the first of
+   * its addresses that answers (`bufferevent_socket_connect_hostname`). The event callback is told
+   * CONNECTED or ERROR later; {@link dnsError} has the reason when there is no address.
+   */
+  connectHostname(host: string, port: number, hints?: AddressHints): this {
+    const call = 'BufferEvent.connectHostname';
+    const { host: name = '' } = endpoint(call, { host, port });
+    if (name === '') throw typeError(call, 'host', 'an address or a name', host);
+    binding.bevConnectHostname(this._handle, name, port, nativeHints(call, hints));
+    return this;
+  }
+
+  /**
+   * Why the last {@link connectHostname} found no address, or null: `EAI_NONAME` and its like
+   * (`bufferevent_socket_get_dns_error`).
+   */
+  get dnsError(): EvError | null {
+    const error = binding.bevDnsError(this._handle);
+    if (error === null) return null;
+    const [code = '', message = ''] = error;
+    return new EvError(code, message);
+  }
+
+  /**
+   * Goes on over another connected socket, which it takes over, or with -1 over none
+   * (`bufferevent_setfd`). What is in the buffers stays; nothing is told.
+   *
+   * @returns the old descriptor, open and the caller's to close, or -1
+   */
+  setFd(fd: number): number {
+    return binding.bevReplaceFd(this._handle, descriptor('BufferEvent.setFd', fd));
+  }
+
   /** Starts reading and/or writing: {@link EventFlags} (`bufferevent_enable`). */
   enable(what: number): this {
     raw.bevEnable(this._handle, directions('BufferEvent.enable', what));
@@ -322,114 +356,6 @@ export class BufferEvent extends BufferEventCore {
     const call = 'BufferEvent.setTimeouts';
     const readMs = milliseconds(call, 'read', read);
     raw.bevSetTimeouts(this._handle, readMs, milliseconds(call, 'write', write));
-    return this;
-  }
-
-  /**
-   * Limits how fast it reads and writes, or with null does not any more (`bufferevent_set_rate_limit`).
-   * A limit can be changed at any time.
-   */
-  setRateLimit(config: TokenBucketConfig | null): this {
-    const limit = config === null ? null : limitOf('BufferEvent.setRateLimit', config);
-    binding.bevSetRateLimit(this._handle, limit);
-    return this;
-  }
-
-  /** The limit of its own, or null. */
-  get rateLimit(): TokenBucketConfig | null {
-    const limit = binding.bevRateLimit(this._handle);
-    return limit === null ? null : new TokenBucketConfig({}, limit);
-  }
-
-  /**
-   * Puts it into a group of its base, out of the one that it may be in, which limits it together with
-   * the others (`bufferevent_add_to_rate_limit_group`).
-   */
-  addToRateLimitGroup(group: RateLimitGroup): this {
-    const call = 'BufferEvent.addToRateLimitGroup';
-    if (!(group instanceof RateLimitGroup)) {
-      throw typeError(call, 'group', 'a RateLimitGroup', group);
-    }
-    if (group._handle === 0) throw closedError(call);
-    binding.bevSetRateLimitGroup(this._handle, group._handle);
-    this._rarities().group = group;
-    return this;
-  }
-
-  /** Takes it out of its group, if it is in one (`bufferevent_remove_from_rate_limit_group`). */
-  removeFromRateLimitGroup(): this {
-    binding.bevSetRateLimitGroup(this._handle, 0);
-    this._rarities().group = null;
-    return this;
-  }
-
-  /** The group that it is in, or null. */
-  get rateLimitGroup(): RateLimitGroup | null {
-    if (this._handle === 0) throw closedError('BufferEvent.rateLimitGroup');
-    return this._rarities().group;
-  }
-
-  /**
-   * Bytes that its own limit allows to be read now, negative after too many were; `Infinity` without
-   * a limit (`bufferevent_get_read_limit`).
-   */
-  get readLimit(): number {
-    return binding.bevLimit(this._handle, 0);
-  }
-
-  /** Bytes that its own limit allows to be written now (`bufferevent_get_write_limit`). */
-  get writeLimit(): number {
-    return binding.bevLimit(this._handle, 1);
-  }
-
-  /** Bytes that one read might bring now, all limits considered (`bufferevent_get_max_to_read`). */
-  get maxToRead(): number {
-    return binding.bevLimit(this._handle, 2);
-  }
-
-  /** Bytes that one write might take now, all limits considered (`bufferevent_get_max_to_write`). */
-  get maxToWrite(): number {
-    return binding.bevLimit(this._handle, 3);
-  }
-
-  /** The most bytes that one read brings (`bufferevent_get_max_single_read`). */
-  get maxSingleRead(): number {
-    return binding.bevLimit(this._handle, 4);
-  }
-
-  /** The most bytes that one write takes (`bufferevent_get_max_single_write`). */
-  get maxSingleWrite(): number {
-    return binding.bevLimit(this._handle, 5);
-  }
-
-  /** Limits how many bytes one read brings; 0 for what is usual, 64 KiB (`bufferevent_set_max_single_read`). */
-  setMaxSingleRead(bytes_: number): this {
-    size('BufferEvent.setMaxSingleRead', 'bytes', bytes_);
-    binding.bevSetMaxSingle(this._handle, READ, bytes_);
-    return this;
-  }
-
-  /** Limits how many bytes one write takes; 0 for no limit (`bufferevent_set_max_single_write`). */
-  setMaxSingleWrite(bytes_: number): this {
-    size('BufferEvent.setMaxSingleWrite', 'bytes', bytes_);
-    binding.bevSetMaxSingle(this._handle, WRITE, bytes_);
-    return this;
-  }
-
-  /**
-   * Takes bytes from what its own limit allows to be read, that passed some other way; a negative
-   * number gives some, up to the burst (`bufferevent_decrement_read_limit`).
-   */
-  decrementReadLimit(bytes_: number): this {
-    amount('BufferEvent.decrementReadLimit', bytes_);
-    binding.bevDecrementLimit(this._handle, bytes_, 0);
-    return this;
-  }
-
-  /** As {@link decrementReadLimit}, for writing (`bufferevent_decrement_write_limit`). */
-  decrementWriteLimit(bytes_: number): this {
-    amount('BufferEvent.decrementWriteLimit', bytes_);
-    binding.bevDecrementLimit(this._handle, 0, bytes_);
     return this;
   }
 

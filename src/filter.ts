@@ -283,10 +283,10 @@ export class FilterBufferEvent extends BufferEvent {
 
   /** What a function of this filter, or of one below, has thrown. */
   private _takeThrown(): { error: unknown } | null {
-    const { underlying, _thrown } = this;
+    const { _underlying, _thrown } = this;
     this._thrown = null;
     if (_thrown !== null) return _thrown;
-    return underlying instanceof FilterBufferEvent ? underlying._takeThrown() : null;
+    return _underlying instanceof FilterBufferEvent ? _underlying._takeThrown() : null;
   }
 
   /** @internal */

@@ -152,8 +152,11 @@ function tell(kind: number, target: Target, what: number, extra: number): number
       return (target as EventBase)._activated(extra, what);
     case TURN:
       return (target as EventBase)._turned(what, extra);
-    case FILTER:
-      return (target as FilterBufferEvent)._convert(what, extra);
+    case FILTER: {
+      const filter = target as FilterBufferEvent;
+      filter._base._running = filter;
+      return filter._convert(what, extra);
+    }
   }
 }
 

@@ -127,6 +127,18 @@ export interface AddressHints {
   configured?: boolean;
 }
 
+/** @internal Hints as the native layer takes them. */
+export function nativeHints(call: string, hints: AddressHints | undefined) {
+  const wanted = options(call, hints, {});
+  return {
+    family: FAMILY_CODES[choice(call, 'family', wanted.family, FAMILIES)],
+    passive: boolean(call, 'passive', wanted.passive, false),
+    canonicalName: boolean(call, 'canonicalName', wanted.canonicalName, false),
+    numeric: boolean(call, 'numeric', wanted.numeric, false),
+    configured: boolean(call, 'configured', wanted.configured, false),
+  };
+}
+
 /** What {@link getaddrinfo} has found (`struct evutil_addrinfo`). */
 export interface FoundAddresses {
   /** The addresses, the preferred one first; there is at least one. */
@@ -150,14 +162,7 @@ export function getaddrinfo(
   if (host !== null) text(call, 'host', host);
   const name = typeof service === 'number' ? String(service) : service;
   if (name !== null) text(call, 'service', name);
-  const wanted = options(call, hints, {});
-  const found = binding.getaddrinfo(host, name, {
-    family: FAMILY_CODES[choice(call, 'family', wanted.family, FAMILIES)],
-    passive: boolean(call, 'passive', wanted.passive, false),
-    canonicalName: boolean(call, 'canonicalName', wanted.canonicalName, false),
-    numeric: boolean(call, 'numeric', wanted.numeric, false),
-    configured: boolean(call, 'configured', wanted.configured, false),
-  });
+  const found = binding.getaddrinfo(host, name, nativeHints(call, hints));
   const { addresses, canonicalName, code, message } = found;
   if (code !== undefined) {
     throw new EvError(code, `getaddrinfo ${code} ${host ?? ''}: ${message}`);

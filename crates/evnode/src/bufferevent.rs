@@ -17,7 +17,8 @@ use crate::env::EnvState;
 use crate::error::{Failure, Result};
 use crate::event::event_flags;
 use crate::handle::{Handle, Object};
-use crate::raw::{cold, OwnedFd};
+use crate::raw::{cold, owned_fd, raw_fd, OwnedFd};
+use crate::util::{error_name, NativeAddressHints};
 
 /// A bufferevent that JavaScript holds.
 pub(crate) struct JsBev {
@@ -200,6 +201,46 @@ pub fn bev_connect(
     })
 }
 
+/// Looks a host up and connects to the first of its addresses that answers; BEV_EVENT comes later.
+#[napi(catch_unwind)]
+pub fn bev_connect_hostname(
+    env: napi::Env,
+    bev: Handle,
+    host: String,
+    port: u32,
+    hints: NativeAddressHints,
+) -> napi::Result<()> {
+    cold(&env, |env| {
+        let bev = env.bev(bev)?;
+        let port =
+            u16::try_from(port).map_err(|_| Failure::Range("a port is a number to 65535"))?;
+        bev.bev.connect_hostname(&host, port, &hints.hints())?;
+        bev.touch();
+        Ok(())
+    })
+}
+
+/// Why the last lookup found no address: a code and a message.
+#[napi(catch_unwind)]
+pub fn bev_dns_error(env: napi::Env, bev: Handle) -> napi::Result<Option<Vec<String>>> {
+    cold(&env, |env| {
+        let error = env.bev(bev)?.bev.dns_error();
+        Ok(error.map(|error| vec![error_name(&error).to_owned(), error.to_string()]))
+    })
+}
+
+/// Goes on over another connected socket, or with -1 over none; gives the old one back, or -1.
+#[napi(catch_unwind)]
+pub fn bev_replace_fd(env: napi::Env, bev: Handle, fd: f64) -> napi::Result<f64> {
+    cold(&env, |env| {
+        let bev = env.bev(bev)?;
+        let fd = if fd < 0.0 { None } else { Some(owned_fd(fd)?) };
+        let old = bev.bev.replace_fd(fd)?;
+        bev.touch();
+        Ok(old.map_or(-1.0, raw_fd))
+    })
+}
+
 /// Two bufferevents of which each reads what the other writes; options as those of `bevNew`.
 #[napi(catch_unwind)]
 pub fn bev_pair(env: napi::Env, base: Handle, options: i32) -> napi::Result<Vec<Handle>> {
@@ -217,8 +258,13 @@ pub fn bev_pair(env: napi::Env, base: Handle, options: i32) -> napi::Result<Vec<
 #[napi(catch_unwind)]
 pub fn bev_failure(env: napi::Env, bev: Handle) -> napi::Result<Option<Vec<String>>> {
     cold(&env, |env| {
-        let failure = env.bev(bev)?.callbacks.failure.take();
-        Ok(failure.map(|error| vec![failure_code(&error).to_owned(), error.to_string()]))
+        let bev = env.bev(bev)?;
+        let failure = bev.callbacks.failure.take();
+        Ok(failure.map(|error| {
+            let unknown = bev.bev.dns_error().filter(|_| error.kind() == io::ErrorKind::NotFound);
+            let code = unknown.map_or_else(|| failure_code(&error), |error| error_name(&error));
+            vec![code.to_owned(), error.to_string()]
+        }))
     })
 }
 

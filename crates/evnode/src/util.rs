@@ -146,7 +146,23 @@ pub struct NativeAddresses {
     pub message: Option<String>,
 }
 
-fn error_name(error: &AddressError) -> &'static str {
+impl NativeAddressHints {
+    pub(crate) fn hints(&self) -> AddressHints {
+        let mut flags = AddressFlags::empty();
+        flags.set(AddressFlags::PASSIVE, self.passive);
+        flags.set(AddressFlags::CANONNAME, self.canonical_name);
+        flags.set(AddressFlags::NUMERICHOST, self.numeric);
+        flags.set(AddressFlags::ADDRCONFIG, self.configured);
+        let family = match self.family {
+            4 => Some(AddressFamily::V4),
+            6 => Some(AddressFamily::V6),
+            _ => None,
+        };
+        AddressHints { family, flags, ..AddressHints::default() }
+    }
+}
+
+pub(crate) fn error_name(error: &AddressError) -> &'static str {
     match error {
         AddressError::AddressFamily => "EAI_ADDRFAMILY",
         AddressError::Again => "EAI_AGAIN",
@@ -169,18 +185,7 @@ pub fn getaddrinfo(
     service: Option<String>,
     hints: NativeAddressHints,
 ) -> NativeAddresses {
-    let mut flags = AddressFlags::empty();
-    flags.set(AddressFlags::PASSIVE, hints.passive);
-    flags.set(AddressFlags::CANONNAME, hints.canonical_name);
-    flags.set(AddressFlags::NUMERICHOST, hints.numeric);
-    flags.set(AddressFlags::ADDRCONFIG, hints.configured);
-    let family = match hints.family {
-        4 => Some(AddressFamily::V4),
-        6 => Some(AddressFamily::V6),
-        _ => None,
-    };
-    let hints = AddressHints { family, flags, ..AddressHints::default() };
-    match util::getaddrinfo(host.as_deref(), service.as_deref(), &hints) {
+    match util::getaddrinfo(host.as_deref(), service.as_deref(), &hints.hints()) {
         Ok(found) => NativeAddresses {
             addresses: found.addresses.into_iter().map(info).collect(),
             canonical_name: found.canonical_name,
