@@ -28,6 +28,8 @@ function work(t: ExecutionContext, base: EventBase, program: string, data: unkno
 attached('a worker makes an event active that nobody else holds', async (t, base) => {
   const end = later<number>();
   const { id } = base.event(-1, 0, (_, what) => end.resolve(what));
+  // What is to come from a worker keeps nothing alive by itself.
+  using _hold = base.hold();
   work(t, base, `handle.activate(data, ${READ})`, id);
   t.is(await end.promise, READ);
 });
