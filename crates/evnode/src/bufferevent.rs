@@ -7,6 +7,7 @@ use std::rc::Rc;
 use evcore::bufferevent::{
     BufferEvent, BufferEventFlags, BufferEventHandler, BufferEventOptions, FlushMode,
 };
+use evcore::tls::TlsError;
 use evcore::EventFlags;
 use napi_derive::napi;
 
@@ -14,7 +15,7 @@ use crate::address::{self, AddressInfo};
 use crate::base::Base;
 use crate::dispatch::Kind;
 use crate::env::EnvState;
-use crate::error::{Failure, Result};
+use crate::error::{tls_code, Failure, Result};
 use crate::event::event_flags;
 use crate::handle::{Handle, Object};
 use crate::raw::{cold, OwnedFd};
@@ -218,7 +219,10 @@ pub fn bev_pair(env: napi::Env, base: Handle, options: i32) -> napi::Result<Vec<
 pub fn bev_failure(env: napi::Env, bev: Handle) -> napi::Result<Option<Vec<String>>> {
     cold(&env, |env| {
         let failure = env.bev(bev)?.callbacks.failure.take();
-        Ok(failure.map(|error| vec![failure_code(&error).to_owned(), error.to_string()]))
+        Ok(failure.map(|error| match TlsError::of(&error) {
+            Some(tls) => vec![tls_code(tls), tls.message().to_owned()],
+            None => vec![failure_code(&error).to_owned(), error.to_string()],
+        }))
     })
 }
 
