@@ -110,6 +110,7 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
 
   /** The bufferevent below, if it stands on one (`bufferevent_get_underlying`). */
   get underlying(): BufferEvent | null {
+    if (this._handle === 0) throw closedError('BufferEvent.underlying');
     return this._rare?.below ?? null;
   }
 
