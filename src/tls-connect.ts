@@ -37,11 +37,12 @@ export async function connectTls(base: EventBase, given: ConnectTlsOptions): Pro
   const client = clientConfig(call, 'tls', tls);
   const name = text(call, 'serverName', serverName ?? to.host ?? '127.0.0.1');
   const dirty = boolean(call, 'allowDirtyShutdown', allowDirtyShutdown, false);
-  const { closeOnFree = true, deferCallbacks = false } = to;
+  const { deferCallbacks = false } = to;
   const plain = await connect(base, to);
   try {
-    const how = { client, serverName: name, allowDirtyShutdown: dirty };
-    const bev = plain.startTls({ ...how, closeOnFree, deferCallbacks });
+    // What becomes of the socket is up to the bufferevent below, which is nobody else's.
+    const how = { client, serverName: name, allowDirtyShutdown: dirty, deferCallbacks };
+    const bev = plain.startTls(how);
     return await shaken(call, bev, name, to.timeout ?? null, to.signal);
   } catch (error) {
     plain.free();
