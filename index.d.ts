@@ -419,6 +419,9 @@ export declare function baseUpdateCacheTime(base: Handle): void
  */
 export declare function baseWatchEnd(base: Handle, on: boolean): void
 
+/** Sets whether the end of the stream counts as the peer's farewell. */
+export declare function bevAllowDirtyShutdown(bev: Handle, allow: boolean): void
+
 /**
  * Connects to `host:port` or, with port absent, to a Unix socket's path; BEV_EVENT with CONNECTED or
  * ERROR comes later. `host` is a numeric address.
@@ -496,11 +499,23 @@ export declare function bevSetRateLimit(bev: Handle, limit?: RateLimit | undefin
 /** Puts a bufferevent into a group, or with 0 takes it out of the one that it is in. */
 export declare function bevSetRateLimitGroup(bev: Handle, group: Handle): void
 
+/** Makes the client's end of a TLS connection over a bufferevent. */
+export declare function bevStartTlsClient(below: Handle, config: object, serverName: string, options: number): Handle
+
+/** Makes the server's end of a TLS connection over a bufferevent; options as those of `bevNew`. */
+export declare function bevStartTlsServer(below: Handle, config: object, options: number): Handle
+
+/** What is known of a bufferevent's TLS, if it is one over TLS itself. */
+export declare function bevTls(bev: Handle): NativeTlsInfo | null
+
 /** Delivers READABLE (2) and/or WRITABLE (4) from the loop. */
 export declare function bevTrigger(bev: Handle, what: number): void
 
 /** Delivers BEV_EVENT with these flags from the loop. */
 export declare function bevTriggerEvent(bev: Handle, what: number): void
+
+/** Changes the keys of what is sent from here on. */
+export declare function bevUpdateKeys(bev: Handle): void
 
 /** [low, high] marks for reading (2) or writing (4). */
 export declare function bevWatermark(bev: Handle, what: number): Array<number>
@@ -717,6 +732,20 @@ export interface NativeSlowCallback {
   ms: number
 }
 
+/** What is known of a connection. */
+export interface NativeTlsInfo {
+  /** `connecting`, `accepting` or `open`. */
+  state: string
+  protocol?: string
+  cipher?: string
+  alpn?: string
+  serverName?: string
+  /** In DER, the peer's own first. */
+  peerCertificates: Array<Buffer>
+  resumed: boolean
+  allowDirtyShutdown: boolean
+}
+
 /** Reads an address with a port. */
 export declare function parseSockaddrPort(text: string): AddressInfo
 
@@ -849,6 +878,36 @@ export declare function supportedMethods(): Array<string>
  * epoch; then `every` so many, negative for never.
  */
 export declare function timerfd(first: number, absolute: boolean, every: number): number
+
+/**
+ * Makes a client's configuration, which trusts the system's roots if it has none of its own, and
+ * anybody if it is insecure.
+ */
+export declare function tlsClientConfig(offer: TlsOffer, insecure: boolean): object
+
+/** What both sides can offer. Certificates and keys are PEM, or one certificate or key in DER. */
+export interface TlsOffer {
+  /** The chain, the own certificate first; empty for none. */
+  cert: Array<Uint8Array>
+  key?: Uint8Array
+  /** Who may have issued the peer's certificate. */
+  roots: Array<Uint8Array>
+  /** Application protocols, the preferred first. */
+  alpn: Array<string>
+  /** `TLSv1.2`, `TLSv1.3`; empty for both. */
+  versions: Array<string>
+  /** IANA names of cipher suites; empty for all. */
+  ciphers: Array<string>
+}
+
+/**
+ * Makes a server's configuration. `client_auth`: 0 asks clients for no certificate, 1 asks for one,
+ * 2 requires one.
+ */
+export declare function tlsServerConfig(offer: TlsOffer, clientAuth: number): object
+
+/** Shows another certificate from the next handshake on. */
+export declare function tlsSetCertificate(config: object, cert: Array<Uint8Array>, key: Uint8Array): void
 
 /** The version of the native layer. */
 export declare function version(): string

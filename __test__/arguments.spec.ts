@@ -15,8 +15,12 @@ import {
   FileSegment,
   FilterBufferEvent,
   RateLimitGroup,
+  TlsClientConfig,
+  TlsServerConfig,
   TokenBucketConfig,
 } from 'evnode';
+
+import { authority, server } from './support/certificates';
 
 const { READ, WRITE } = EventFlags;
 
@@ -174,6 +178,8 @@ function covers<T extends object>(
 }
 
 const base = new EventBase();
+const serverTls = new TlsServerConfig(server);
+const clientTls = new TlsClientConfig({ ca: authority });
 const buffer = new EvBuffer();
 const segment = new FileSegment(__filename);
 const bev = new BufferEvent(base);
@@ -253,8 +259,20 @@ covers(
         1: FUNCTION,
       },
     },
+    listenTls: {
+      good: [{ port: 0, host: '127.0.0.1', tls: serverTls }],
+      bad: {
+        0: [
+          ...OPTIONS,
+          ...types(undefined, {}, { port: 0 }, { port: 0, tls: {} }, { port: 0, tls: clientTls }),
+          ...types({ tls: serverTls }, { port: 0, tls: serverTls, allowDirtyShutdown: 1 }),
+          ...ranges({ port: -1, tls: serverTls }),
+        ],
+        1: FUNCTION,
+      },
+    },
   },
-  ['free', 'closed', 'connect', 'dispatch'],
+  ['free', 'closed', 'connect', 'connectTls', 'dispatch'],
 );
 
 covers(
@@ -391,6 +409,20 @@ covers(
     },
     watermark: { good: [READ], bad: { 0: [...FLAGS, ...ranges(1, 8)] } },
     setTimeouts: { good: [1, 1], bad: { 0: TIME, 1: TIME } },
+    startTls: {
+      good: [{ client: clientTls, serverName: 'localhost' }],
+      bad: {
+        0: [
+          ...OPTIONS,
+          ...types(undefined, {}, { serverName: 1 }, { server: undefined }, { server: clientTls }),
+          ...types({ serverName: 'x', client: {} }, { server: serverTls, closeOnFree: 1 }),
+          ...types({ server: serverTls, allowDirtyShutdown: 1 }),
+          [{ client: clientTls, serverName: '' }, 'VALUE'],
+          [{ client: clientTls, serverName: 'no name' }, 'VALUE'],
+        ],
+      },
+    },
+    updateTlsKeys: { good: [] },
     setPriority: { good: [0], bad: { 0: [...PRIORITY, [1, 'VALUE']] } },
     connectHostname: {
       good: ['localhost', 1, {}],
@@ -584,6 +616,38 @@ test('constructors answer bad arguments with an error that says so', (t) => {
         ...config(FUNCTION, 'output'),
         ...config(types(null, 1, 'yes'), 'closeOnFree'),
         ...config(types(null, 1, 'yes'), 'deferCallbacks'),
+      ],
+    ],
+    [
+      'TlsServerConfig',
+      (value) => new TlsServerConfig(value as typeof server),
+      [
+        ...OPTIONS,
+        ...types(
+          undefined,
+          {},
+          { cert: server.cert },
+          { ...server, cert: 1 },
+          { ...server, key: [] },
+        ),
+        ...types({ ...server, alpn: 'h2' }, { ...server, alpn: [1] }, { ...server, ciphers: 'x' }),
+        ...types({ ...server, clientCert: 'required' }, { ...server, clientCa: 1 }),
+        ...ranges({ ...server, cert: [] }, { ...server, versions: ['TLSv1.1'] }),
+        ...ranges({ ...server, clientCa: authority, clientCert: 'maybe' }),
+      ],
+    ],
+    [
+      'TlsServerConfig.setCertificate',
+      (value) => serverTls.setCertificate(value as Buffer, server.key),
+      [...types(undefined, null, 1, {}, [1]), ...ranges([])],
+    ],
+    [
+      'TlsClientConfig',
+      (value) => new TlsClientConfig(value as object),
+      [
+        ...OPTIONS,
+        ...types({ cert: server.cert }, { key: server.key }, { ca: 1 }, { insecure: 1 }),
+        ...ranges({ ca: [] }, { versions: ['x'] }),
       ],
     ],
     ['ConnListener', (value) => new ConnListener(value as EventBase, { port: 0 }), BASE],

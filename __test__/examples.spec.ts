@@ -4,10 +4,12 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
+import tls from 'node:tls';
 
 import test from 'ava';
 
 import { lineOf, outcome, start } from './support/child';
+import { authority } from './support/certificates';
 import { readAll } from './support/peers';
 
 test('echo.ts sends back what it is sent', async (t) => {
@@ -89,6 +91,32 @@ test('multicast.ts sends one message to many and holds it once', async (t) => {
   const { code, stdout, stderr } = await outcome(start('examples/multicast.ts'));
   t.is(code, 0, stderr);
   t.is(stdout, '50 connections have received all of the message\n');
+});
+
+test('starttls.ts goes under cover in the middle of a conversation', async (t) => {
+  const files = ['server', 'server-key'].map((name) => `__test__/fixtures/tls/${name}.pem`);
+  const child = start('examples/starttls.ts', [...files, '0']);
+  t.teardown(() => child.kill());
+  const port = Number((await lineOf(child, /port (\d+)/))[1]);
+  const plain = net.connect(port, '127.0.0.1');
+  const say = async (socket: net.Socket, line: string) => {
+    socket.write(line);
+    return String((await once(socket, 'data'))[0]);
+  };
+  t.is(await say(plain, ''), '220 evnode\r\n');
+  t.is(await say(plain, 'EHLO me\r\n'), '250-welcome\r\n250 STARTTLS\r\n');
+  t.is(await say(plain, 'STARTTLS\r\n'), '220 go ahead\r\n');
+  const secret = tls.connect({ socket: plain, ca: authority, servername: 'localhost' });
+  await once(secret, 'secureConnect');
+  t.is(await say(secret, 'EHLO me\r\n'), '250 welcome, well covered\r\n');
+  secret.write('QUIT\r\n');
+  t.is(String(await readAll(secret)), '221 good-bye\r\n');
+
+  // Words that are smuggled in before the cover end the connection.
+  const smuggler = net.connect(port, '127.0.0.1');
+  t.is(await say(smuggler, ''), '220 evnode\r\n');
+  smuggler.end('STARTTLS\r\nNOOP\r\n');
+  t.is(String(await readAll(smuggler)), '');
 });
 
 test('timers.ts fires once, thrice and a thousand times', async (t) => {

@@ -26,6 +26,12 @@ import {
 } from './options.js';
 import { BaseHandle, messageOf } from './remote.js';
 import { CommonTimeout } from './timeout.js';
+import {
+  connectTls,
+  listenTls,
+  type ConnectTlsOptions,
+  type ListenTlsOptions,
+} from './tls-connect.js';
 import { Watcher, type CheckCallback, type PrepareCallback } from './watch.js';
 
 const MOST = 0x7fff_ffff;
@@ -411,6 +417,24 @@ export class EventBase implements Disposable {
    */
   connect(to: ConnectOptions): Promise<BufferEvent> {
     return connect(this, to);
+  }
+
+  /**
+   * Listens for TLS connections. They are given out when they are accepted: what is written then goes
+   * out after the handshake, of which the event callback is told as `CONNECTED`.
+   */
+  listenTls(where: ListenTlsOptions, callback?: ConnectionCallback | null): ConnListener {
+    return listenTls(this, where, callback);
+  }
+
+  /**
+   * Connects with TLS, and gives the connection once the server has proved who it is.
+   *
+   * @throws EvError what {@link connect} throws, and `ERR_EVNODE_TLS_…`: `CERT_UNKNOWN_ISSUER`,
+   * `CERT_NAME_MISMATCH`, `CERT_EXPIRED`, ...
+   */
+  connectTls(to: ConnectTlsOptions): Promise<BufferEvent> {
+    return connectTls(this, to);
   }
 
   /**

@@ -39,6 +39,10 @@ interface Rarities {
   partner: BufferEvent | null;
   /** The one that stands on it with a filter. */
   cover: BufferEventCore | null;
+  /** The one that it stands on. */
+  below: BufferEvent | null;
+  /** Whether that one ends with it. */
+  closesBelow: boolean;
   /** What limits it together with others. */
   group: RateLimitGroup | null;
   /** An error that came from elsewhere. */
@@ -108,6 +112,12 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
   get callbacks(): Required<BufferEventCallbacks> {
     if (this._handle === 0) throw closedError('BufferEvent.callbacks');
     return { read: this._read, write: this._write, event: this._event };
+  }
+
+  /** The bufferevent below, if it stands on one (`bufferevent_get_underlying`). */
+  get underlying(): BufferEvent | null {
+    if (this._handle === 0) throw closedError('BufferEvent.underlying');
+    return this._rare?.below ?? null;
   }
 
   /** Sets what is called, in place of all that was set before (`bufferevent_setcb`). */
@@ -198,7 +208,8 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
     const failure = errno === 0 ? binding.bevFailure(this._handle) : null;
     if (failure === null) return systemError(errno, syscall);
     const [code = '', message = ''] = failure;
-    return new EvError(code, `${syscall}: ${message}`);
+    const where = code.startsWith('ERR_EVNODE_TLS_') ? 'tls' : syscall;
+    return new EvError(code, `${where}: ${message}`);
   }
 
   /** @internal It is gone: freed, or closed with all written that was queued. */
@@ -208,6 +219,11 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
     if (rare.closing !== 0) release(rare.closing);
     rare.closing = 0;
     rare.resolve?.();
+    const { below } = rare;
+    if (below === null) return;
+    rare.below = null;
+    below._setCover(null);
+    if (rare.closesBelow) below._closed();
   }
 
   /** @internal It came from `connect`. */
@@ -223,8 +239,17 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
     return this._handle !== 0 && this._read === null && this._event === null;
   }
 
-  /** @internal A filter stands on it now, or no longer. */
-  _setCover(cover: BufferEventCore | null): void {
+  /** @internal It was made over another one, and does in its place what that did by itself. */
+  _standOn(below: BufferEvent, closesBelow: boolean): void {
+    const rare = this._rarities();
+    rare.below = below;
+    rare.closesBelow = closesBelow;
+    below._setCover(this);
+    if (below._auto !== 0) this._automate();
+  }
+
+  /** A filter stands on it now, or no longer. */
+  private _setCover(cover: BufferEventCore | null): void {
     this._rarities().cover = cover;
   }
 
@@ -313,6 +338,7 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
     const { reader } = rare;
     rare.reader = null;
     reader?._gone();
+    if (rare.closesBelow) rare.below?._abandon();
   }
 
   /** @internal */
@@ -323,6 +349,8 @@ export abstract class BufferEventCore implements Disposable, AsyncDisposable {
       reader: null,
       partner: null,
       cover: null,
+      below: null,
+      closesBelow: false,
       group: null,
       failure: null,
       closing: 0,

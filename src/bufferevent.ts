@@ -39,6 +39,7 @@ import {
   type DuplexOptions,
   type LineOptions,
 } from './streams.js';
+import { startTls, tlsInfo, type StartTlsOptions, type TlsInfo } from './tls.js';
 import { nativeHints, type AddressHints } from './util.js';
 
 /** How a bufferevent is made. */
@@ -63,12 +64,15 @@ export type FlushMode = 'normal' | 'flush' | 'finished';
 const { bevWrite, bevWriteString, bevForward, bevInputLength, bevOutputLength } = raw;
 const { READ, WRITE } = EventFlags;
 
+/** A bit of {@link optionBits}. */
+const CLOSE_ON_FREE = 1;
+
 /** The native layer's number of options. */
 export function optionBits(
   call: string,
   given: { closeOnFree?: boolean; deferCallbacks?: boolean },
 ): number {
-  const close = boolean(call, 'closeOnFree', given.closeOnFree, true) ? 1 : 0;
+  const close = boolean(call, 'closeOnFree', given.closeOnFree, true) ? CLOSE_ON_FREE : 0;
   return close | (boolean(call, 'deferCallbacks', given.deferCallbacks, false) ? 4 : 0);
 }
 
@@ -356,6 +360,44 @@ export class BufferEvent extends BufferEventLimits {
     const call = 'BufferEvent.setTimeouts';
     const readMs = milliseconds(call, 'read', read);
     raw.bevSetTimeouts(this._handle, readMs, milliseconds(call, 'write', write));
+    return this;
+  }
+
+  /**
+   * Starts TLS over it (`bufferevent_openssl_filter_new`): at once, or after some words in the open
+   * (STARTTLS). It belongs to the new one as to a {@link FilterBufferEvent}, and what it has still to
+   * write goes first. The event callback is told `CONNECTED` once the handshake is done, and `ERROR`
+   * with `ERR_EVNODE_TLS_…` if it fails; what is written before waits for it.
+   *
+   * What it has read and nobody has taken counts as the peer's first bytes: take all of what was said
+   * in the open first, lest a word of it be answered under cover.
+   *
+   * @returns the bufferevent that reads and writes through TLS
+   * @throws EvError `ERR_EVNODE_BUSY` when an iterator, a stream or a filter takes its bytes
+   */
+  startTls(how: StartTlsOptions): BufferEvent {
+    const call = 'BufferEvent.startTls';
+    const chosen = options(call, how, { serverName: undefined as unknown as string });
+    const bits = optionBits(call, chosen);
+    this._checkUnread(call);
+    const bev = new BufferEvent(this._base, startTls(call, this._handle, chosen, bits), 0);
+    bev._standOn(this, (bits & CLOSE_ON_FREE) !== 0);
+    return bev;
+  }
+
+  /** What is known of its TLS, or null if it is none over TLS itself (`bufferevent_openssl_get_ssl`). */
+  get tls(): TlsInfo | null {
+    return tlsInfo(this._handle);
+  }
+
+  /**
+   * Changes the keys of what is sent from here on, and asks the peer to do the same, in place of a
+   * renegotiation (`bufferevent_ssl_renegotiate`).
+   *
+   * @throws EvError `ERR_EVNODE_TLS_NOT_NOW` with TLS 1.2 and before the handshake is done
+   */
+  updateTlsKeys(): this {
+    binding.bevUpdateKeys(this._handle);
     return this;
   }
 

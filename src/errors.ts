@@ -31,6 +31,8 @@ export interface SystemErrorFields {
  * - `ERR_EVNODE_VIEW_WRITTEN`: in debug mode, what `peek()` shows was written to.
  * - `ERR_EVNODE_STREAM`: the stream under a bufferevent failed; `cause` is its error.
  * - `ERR_EVNODE_FILTER`: a filter failed; `cause` is what its function threw, if it did.
+ * - `ERR_EVNODE_TLS_…`: TLS failed: `CERT_UNKNOWN_ISSUER`, `CERT_NAME_MISMATCH`, `CERT_EXPIRED`,
+ *   `PEER_ALERT`, `NO_APPLICATION_PROTOCOL`, `TRUNCATED`, `INVALID_CONFIG`, ...
  * - `ERR_EVNODE_FROZEN`: the buffer does not allow changes at this end.
  * - `ERR_EVNODE_NO_MEMORY`: a buffer cannot grow any more.
  * - `ERR_EVNODE_IO`, `ERR_EVNODE_FAILED`: the system failed without a number that tells why.

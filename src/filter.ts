@@ -134,7 +134,6 @@ export class FilterBufferEvent extends BufferEvent {
   private readonly _filter: FilterOptions;
   private readonly _source: EvBuffer | null;
   private readonly _destination: EvBuffer | null;
-  private readonly _closesBelow: boolean;
   /** What a function has thrown of which nobody was told yet. */
   private _thrown: { error: unknown } | null = null;
 
@@ -172,13 +171,11 @@ export class FilterBufferEvent extends BufferEvent {
     this._filter = filter;
     this._source = source === 0 ? null : new EvBuffer(source);
     this._destination = destination === 0 ? null : new EvBuffer(destination);
-    this._closesBelow = (bits & CLOSE_ON_FREE) !== 0;
-    underlying._setCover(this);
-    if (underlying._auto !== 0) this._automate();
+    this._standOn(underlying, (bits & CLOSE_ON_FREE) !== 0);
   }
 
   /** The bufferevent below (`bufferevent_get_underlying`). */
-  get underlying(): BufferEvent {
+  override get underlying(): BufferEvent {
     return this._underlying;
   }
 
@@ -290,17 +287,9 @@ export class FilterBufferEvent extends BufferEvent {
   }
 
   /** @internal */
-  override _letGo(): void {
-    super._letGo();
-    if (this._closesBelow) this._underlying._abandon();
-  }
-
-  /** @internal */
   override _closed(): void {
     super._closed();
     this._source?._letGo();
     this._destination?._letGo();
-    this._underlying._setCover(null);
-    if (this._closesBelow) this._underlying._closed();
   }
 }

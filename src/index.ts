@@ -89,6 +89,21 @@ export {
 } from './setup.js';
 export type { ChunkOptions, DuplexOptions, LineOptions } from './streams.js';
 export { CommonTimeout } from './timeout.js';
+export {
+  TlsClientConfig,
+  TlsServerConfig,
+  type Pem,
+  type StartTlsClientOptions,
+  type StartTlsOptions,
+  type StartTlsServerOptions,
+  type TlsClientOptions,
+  type TlsInfo,
+  type TlsLayerOptions,
+  type TlsOptions,
+  type TlsServerOptions,
+  type TlsVersion,
+} from './tls.js';
+export type { ConnectTlsOptions, ListenTlsOptions } from './tls-connect.js';
 export * as util from './util.js';
 export type { AddressHints, FoundAddresses, TimerStart } from './util.js';
 export { Watcher, type CheckCallback, type PrepareCallback } from './watch.js';

@@ -84,6 +84,8 @@ export class ConnListener implements Disposable {
   _handle: number;
   /** @internal */
   readonly _base: EventBase;
+  /** @internal What is given in place of an accepted connection. */
+  _wrap: ((conn: BufferEvent) => BufferEvent) | null = null;
   private _callback: ConnectionCallback | null;
   private _onError: ListenErrorCallback | null = null;
   private readonly _onSocket: SocketCallback | null;
@@ -237,7 +239,8 @@ export class ConnListener implements Disposable {
       this._onSocket?.(extra, this);
       return;
     }
-    const conn = new BufferEvent(this._base, extra, AUTO);
+    const accepted = new BufferEvent(this._base, extra, AUTO);
+    const conn = this._wrap === null ? accepted : this._wrap(accepted);
     if (this._callback !== null) {
       this._give(conn, this._callback);
       return;

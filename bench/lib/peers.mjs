@@ -5,9 +5,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { benchDir, compile, has, Missing, rootDir, run } from './system.mjs';
 
 function prepareEvnode(...mode) {
+  return evnodeCommand('evnode.mjs', ...mode);
+}
+
+function evnodeCommand(server, ...mode) {
   if (!existsSync(`${rootDir}dist/index.mjs`))
     throw new Missing('evnode itself, built: npm install && npm run build');
-  return { command: [process.execPath, '--expose-gc', `${benchDir}peers/evnode.mjs`, ...mode] };
+  return { command: [process.execPath, '--expose-gc', `${benchDir}peers/${server}`, ...mode] };
 }
 
 /** Builds one program of the evcore peer. Returns its path. */
@@ -91,6 +95,7 @@ export function buildOpenssl(source) {
 
 /** The servers of the TLS bench, which take a certificate and its key as arguments. */
 export const tlsPeers = [
+  { name: 'evnode', ours: true, prepare: () => evnodeCommand('evnode-tls.mjs') },
   { name: 'evcore', ours: true, prepare: () => ({ command: [buildRust('tls')] }) },
   {
     name: 'node',

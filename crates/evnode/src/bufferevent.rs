@@ -7,6 +7,7 @@ use std::rc::Rc;
 use evcore::bufferevent::{
     BufferEvent, BufferEventFlags, BufferEventHandler, BufferEventOptions, FlushMode,
 };
+use evcore::tls::TlsError;
 use evcore::EventFlags;
 use napi_derive::napi;
 
@@ -14,7 +15,7 @@ use crate::address::{self, AddressInfo};
 use crate::base::Base;
 use crate::dispatch::Kind;
 use crate::env::EnvState;
-use crate::error::{Failure, Result};
+use crate::error::{tls_code, Failure, Result};
 use crate::event::event_flags;
 use crate::handle::{Handle, Object};
 use crate::raw::{cold, owned_fd, raw_fd, OwnedFd};
@@ -261,6 +262,9 @@ pub fn bev_failure(env: napi::Env, bev: Handle) -> napi::Result<Option<Vec<Strin
         let bev = env.bev(bev)?;
         let failure = bev.callbacks.failure.take();
         Ok(failure.map(|error| {
+            if let Some(tls) = TlsError::of(&error) {
+                return vec![tls_code(tls), tls.message().to_owned()];
+            }
             let unknown = bev.bev.dns_error().filter(|_| error.kind() == io::ErrorKind::NotFound);
             let code = unknown.map_or_else(|| failure_code(&error), |error| error_name(&error));
             vec![code.to_owned(), error.to_string()]

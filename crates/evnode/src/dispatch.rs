@@ -510,7 +510,7 @@ impl Dispatch {
         let mut undefined = ptr::null_mut();
         // SAFETY: as above.
         unsafe { sys::napi_get_undefined(self.raw, &mut undefined) };
-        let (code, message) = (text(parts.code), text(&parts.message));
+        let (code, message) = (text(&parts.code), text(&parts.message));
         if !self.errors.get().is_null() {
             let arguments = [
                 number(f64::from(parts.kind as i32)),

@@ -1,8 +1,10 @@
 //! What can go wrong in a call from JavaScript, and how it is told there.
 
+use std::borrow::Cow;
 use std::io;
 
 use evcore::buffer::BufferError;
+use evcore::tls::TlsError;
 use evcore::util::SocketAddress;
 use evcore::Error;
 
@@ -28,6 +30,8 @@ pub(crate) enum Failure {
     Core(Error),
     /// A buffer refused.
     Buffer(BufferError),
+    /// TLS refused.
+    Tls(TlsError),
     /// The operating system refused, with the address that it was about.
     Os { call: &'static str, error: io::Error, address: Option<SocketAddress> },
     /// The environment ends.
@@ -68,6 +72,12 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<TlsError> for Failure {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error)
+    }
+}
+
 impl From<BufferError> for Failure {
     fn from(error: BufferError) -> Self {
         Self::Buffer(error)
@@ -87,7 +97,7 @@ pub(crate) enum ErrorKind {
 pub(crate) struct ErrorParts {
     pub(crate) kind: ErrorKind,
     /// Empty when the facade is to derive it from `errno`.
-    pub(crate) code: &'static str,
+    pub(crate) code: Cow<'static, str>,
     pub(crate) message: String,
     /// Negative, or 0.
     pub(crate) errno: i32,
@@ -97,10 +107,14 @@ pub(crate) struct ErrorParts {
 }
 
 impl ErrorParts {
-    fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
+    fn new(
+        kind: ErrorKind,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             kind,
-            code,
+            code: code.into(),
             message: message.into(),
             errno: 0,
             syscall: None,
@@ -170,6 +184,7 @@ impl From<Failure> for ErrorParts {
                 };
                 Self::new(kind, code, error.to_string())
             }
+            Failure::Tls(error) => Self::new(Plain, tls_code(&error), error.message()),
             Failure::Core(Error::Os { call, source }) => Self::system(call, &source, None),
             Failure::Os { call, error, address } => Self::system(call, &error, address.as_ref()),
             Failure::Core(error) => {
@@ -190,4 +205,9 @@ impl From<Failure> for ErrorParts {
             Failure::Internal(what) => Self::new(Plain, "ERR_EVNODE_INTERNAL", what),
         }
     }
+}
+
+/// The code of an error of TLS.
+pub(crate) fn tls_code(error: &TlsError) -> String {
+    format!("ERR_EVNODE_TLS_{}", error.name())
 }

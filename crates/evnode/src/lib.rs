@@ -26,6 +26,7 @@ mod remote;
 mod setup;
 mod statistics;
 mod tell;
+mod tls;
 mod util;
 mod watch;
 
