@@ -105,7 +105,8 @@ impl PartialEq for BufferEvent {
 impl BufferEvent {
     /// Makes a bufferevent over a connected stream socket, or over none, to be
     /// [connected](BufferEvent::connect) (`bufferevent_socket_new`). The socket is made
-    /// non-blocking. Writing is enabled, reading is not.
+    /// non-blocking and, if it is one of TCP, sends at once (`TCP_NODELAY`): a bufferevent gathers what is
+    /// written within a turn by itself. Writing is enabled, reading is not.
     ///
     /// # Errors
     /// [`Error::Os`] when the descriptor cannot be watched, [`Error::Freed`] when the base was freed.

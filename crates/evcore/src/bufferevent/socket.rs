@@ -21,6 +21,9 @@ impl SocketTransport {
         // Elsewhere each send says so itself.
         #[cfg(target_vendor = "apple")]
         socket.set_nosigpipe(true)?;
+        // What is written within a turn goes out in one piece anyway; the kernel would only hold back
+        // the next until the peer, which waits for it, has acknowledged the first. No TCP, no delay.
+        let _ = socket.set_tcp_nodelay(true);
         Ok(Self { socket })
     }
 
