@@ -132,7 +132,7 @@ fn big<T: Default>(
     read: unsafe fn(sys::napi_env, sys::napi_value, *mut T, *mut bool) -> sys::napi_status,
 ) -> Result<T> {
     let (mut result, mut lossless) = (T::default(), false);
-    // SAFETY: the value belongs to the call that is running.
+    // SAFETY: the value belongs to the call that is running; `read` is a getter of Node-API.
     if unsafe { read(env.raw, value, &mut result, &mut lossless) } != sys::Status::napi_ok {
         return Err(Failure::Type("the argument is not a bigint"));
     }
